@@ -1,0 +1,1 @@
+"""What leaves the process: scrapes and forwarded traces."""

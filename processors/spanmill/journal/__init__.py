@@ -1,0 +1,1 @@
+"""Records in order, and the positions of those who read them."""

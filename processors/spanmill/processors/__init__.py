@@ -1,0 +1,1 @@
+"""What derives metrics from batches of spans."""

@@ -1,0 +1,1 @@
+"""OTLP in, the answer out."""

@@ -1,0 +1,1 @@
+"""Families and series: what the exposition reads."""
