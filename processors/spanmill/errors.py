@@ -1,0 +1,43 @@
+"""Everything that spanmill raises on purpose: what happened, where, and what to do."""
+
+from __future__ import annotations
+
+
+class SpanmillError(Exception):
+    """Base of all errors that spanmill raises on purpose."""
+
+
+class ConfigError(SpanmillError):
+    """The configuration can't be used; the message names file, line, path and the mend."""
+
+
+class StartError(SpanmillError):
+    """A part can't start (port in use, unreadable file); the message is one sentence."""
+
+
+class RequestError(SpanmillError):
+    """A request can't be taken; each subclass is one kind of answer to the client."""
+
+
+class UndecodableError(RequestError):
+    """The body is not what its encoding says; sending it again can't help."""
+
+
+class TooLargeError(RequestError):
+    """The body is over the size limit, on the wire or once inflated."""
+
+    def __init__(self, limit: int, what: str) -> None:
+        super().__init__(f"{what} is larger than max_request_size ({limit} bytes)")
+        self.limit = limit
+
+
+class UnavailableError(RequestError):
+    """The request can't be taken now; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class FamilyConflictError(SpanmillError):
+    """A metric family was declared twice under one name."""

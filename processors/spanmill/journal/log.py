@@ -1,0 +1,281 @@
+"""The journal: records in one order, and a cursor for each destination that reads them.
+
+`submit` is the only way in, shared by every receiver; what was submitted is committed in
+groups by one thread, applied in journal order, and only then answered. This journal keeps its
+records in memory; one on disk stands behind the same protocol.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from spanmill.clock import Clock
+from spanmill.errors import UnavailableError
+
+_log = logging.getLogger(__name__)
+
+
+class Signal(Enum):
+    """What a record carries."""
+
+    TRACES = "traces"
+    TICK = "tick"
+
+
+Decoded = TypeVar("Decoded")
+RETRY_AFTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[Decoded]):
+    """What a receiver submits: the bytes, where they came from, and what they decode to.
+
+    `items` is the number of spans in `payload`. `decoded` spares the one who applies the record
+    a second decoding; it is never written anywhere.
+    """
+
+    payload: bytes
+    signal: Signal
+    source: str
+    items: int
+    decoded: Decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[Decoded]):
+    """A committed entry: its position (from 0, without gaps) and its arrival time.
+
+    `arrival_ns` never falls from one record to the next: it is the clock of whatever is
+    derived from the journal.
+    """
+
+    position: int
+    arrival_ns: int
+    entry: Entry[Decoded]
+
+
+class Journal(Protocol[Decoded]):
+    """Commits entries in one order."""
+
+    def submit(self, entry: Entry[Decoded]) -> Future[Record[Decoded]]:
+        """Queue an entry; the future ends once it is committed and applied.
+
+        The future raises UnavailableError where the journal is closed.
+        """
+        ...
+
+    def cursor(self, name: str, max_bytes: int, expired: Callable[[int], None]) -> Cursor:
+        """A reader of all records from now on; call it before `start`.
+
+        While the payloads it has not acknowledged are over `max_bytes`, its oldest records that
+        were not yet read are given up, and `expired` gets the number of their items.
+        """
+        ...
+
+    def start(self, apply: Callable[[Record[Decoded]], None]) -> None:
+        """Begin to commit. `apply` sees every record once, in order, on one thread."""
+        ...
+
+    def close(self) -> None:
+        """Commit and apply what was submitted, then refuse the rest. Cursors read on."""
+        ...
+
+
+class Cursor(Protocol):
+    """One destination's position in the journal."""
+
+    @property
+    def name(self) -> str:
+        """The destination's name."""
+        ...
+
+    @property
+    def queued_items(self) -> int:
+        """Items of the records that are neither acknowledged nor expired."""
+        ...
+
+    @property
+    def queued_bytes(self) -> int:
+        """Payload bytes of the records that are neither acknowledged nor expired."""
+        ...
+
+    def read(self, max_bytes: int, timeout: float) -> list[ReadRecord]:
+        """The next records of at most `max_bytes` together, but at least one if there is one.
+
+        Waits up to `timeout` seconds for a first one. An empty list means that none came.
+        """
+        ...
+
+    def acknowledge(self, records: Sequence[ReadRecord]) -> None:
+        """These records were answered for: delivered, rejected or given up."""
+        ...
+
+    def close(self) -> None:
+        """Read no more: a waiting `read` returns at once, with nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """What a destination gets to see of a record."""
+
+    position: int
+    arrival_ns: int
+    payload: bytes
+    items: int
+
+
+class MemoryJournal(Generic[Decoded]):
+    """A journal that keeps its records in memory until every cursor has answered for them.
+
+    What it acknowledges is lost when the process ends. `books` is held while a record is
+    applied and shown to the cursors, and is to be held by whoever changes or reads figures that
+    must agree with each other (metrics.md calls them the books).
+    """
+
+    def __init__(self, clock: Clock, books: AbstractContextManager[object]) -> None:
+        self._clock = clock
+        self._books = books
+        self._pending: deque[tuple[Entry[Decoded], Future[Record[Decoded]]]] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._cursors: list[_MemoryCursor] = []
+        self._next_position = 0
+        self._last_arrival_ns = 0
+        self._thread: threading.Thread | None = None
+
+    def cursor(self, name: str, max_bytes: int, expired: Callable[[int], None]) -> Cursor:
+        """A reader of all records from now on; call it before `start`."""
+        cursor = _MemoryCursor(name, max_bytes, expired)
+        self._cursors.append(cursor)
+        return cursor
+
+    def start(self, apply: Callable[[Record[Decoded]], None]) -> None:
+        """Begin to commit. `apply` sees every record once, in order, on one thread."""
+        self._thread = threading.Thread(
+            target=self._commit, args=(apply,), name="journal-commit", daemon=True
+        )
+        self._thread.start()
+
+    def submit(self, entry: Entry[Decoded]) -> Future[Record[Decoded]]:
+        """Queue an entry; the future ends once it is committed and applied."""
+        future: Future[Record[Decoded]] = Future()
+        with self._wake:
+            if self._closed:
+                future.set_exception(
+                    UnavailableError("the process is shutting down", RETRY_AFTER_SECONDS)
+                )
+                return future
+            self._pending.append((entry, future))
+            self._wake.notify()
+        return future
+
+    def close(self) -> None:
+        """Commit and apply what was submitted, then refuse the rest. Cursors read on."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _commit(self, apply: Callable[[Record[Decoded]], None]) -> None:
+        while True:
+            with self._wake:
+                while not self._pending and not self._closed:
+                    self._wake.wait()
+                if not self._pending:
+                    return
+                group = list(self._pending)
+                self._pending.clear()
+            for entry, future in group:
+                record = self._append(entry)
+                try:
+                    with self._books:
+                        apply(record)
+                        for cursor in self._cursors:
+                            cursor.append(record)
+                except Exception as error:  # noqa: BLE001 - every receiver waits for this thread
+                    _log.exception("a record could not be applied")
+                    future.set_exception(error)
+                else:
+                    future.set_result(record)
+
+    def _append(self, entry: Entry[Decoded]) -> Record[Decoded]:
+        self._last_arrival_ns = max(self._last_arrival_ns, self._clock.time_ns())
+        record = Record(self._next_position, self._last_arrival_ns, entry)
+        self._next_position += 1
+        return record
+
+
+class _MemoryCursor:
+    """A bounded queue of records that one destination reads."""
+
+    def __init__(self, name: str, max_bytes: int, expired: Callable[[int], None]) -> None:
+        self.name = name
+        self._max_bytes = max_bytes
+        self._expired = expired
+        self._unread: deque[ReadRecord] = deque()
+        self._ready = threading.Condition()
+        self._closed = False
+        self.queued_items = 0
+        self.queued_bytes = 0
+
+    def append(self, record: Record[Decoded]) -> None:
+        """Take a record in, and give up the oldest ones where there is no room for it."""
+        entry = record.entry
+        if not entry.payload:
+            return
+        with self._ready:
+            self._unread.append(
+                ReadRecord(record.position, record.arrival_ns, entry.payload, entry.items)
+            )
+            self.queued_items += entry.items
+            self.queued_bytes += len(entry.payload)
+            given_up = 0
+            while self.queued_bytes > self._max_bytes and len(self._unread) > 1:
+                oldest = self._unread.popleft()
+                self._forget(oldest)
+                given_up += oldest.items
+            self._ready.notify()
+        if given_up:
+            self._expired(given_up)
+
+    def read(self, max_bytes: int, timeout: float) -> list[ReadRecord]:
+        """The next records of at most `max_bytes` together, but at least one if there is one."""
+        records: list[ReadRecord] = []
+        with self._ready:
+            self._ready.wait_for(lambda: self._unread or self._closed, timeout)
+            if self._closed:
+                return records
+            total = 0
+            while self._unread and (
+                not records or total + len(self._unread[0].payload) <= max_bytes
+            ):
+                record = self._unread.popleft()
+                total += len(record.payload)
+                records.append(record)
+        return records
+
+    def acknowledge(self, records: Sequence[ReadRecord]) -> None:
+        """These records were answered for: delivered, rejected or given up."""
+        with self._ready:
+            for record in records:
+                self._forget(record)
+
+    def close(self) -> None:
+        """Read no more: a waiting `read` returns at once, with nothing."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+
+    def _forget(self, record: ReadRecord) -> None:
+        self.queued_items -= record.items
+        self.queued_bytes -= len(record.payload)

@@ -1,0 +1,128 @@
+"""Exponential histograms, a row for each label set."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.series.label_sets import grown
+from spanmill.series.snapshot import NativeBuckets
+
+MAX_BUCKETS: Final = 160
+MAX_SCALE: Final = 8
+"""The finest schema that Prometheus's native histograms have."""
+MIN_SCALE: Final = -4
+"""The coarsest; at this scale every positive double fits into 132 buckets."""
+
+# Upper bounds of the 256 sub-buckets of [0.5, 1], the range of a mantissa as frexp gives it.
+_MANTISSA_BOUNDS: Final = np.exp2(np.arange(256) / 256 - 1.0)
+
+
+def bucket_index(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The exponential bucket of each positive value at scale 8: int64 of shape (n,).
+
+    Bucket i covers (2^(i/256), 2^((i+1)/256)], as the OpenTelemetry metrics data model defines
+    it; at a scale s below 8 the bucket is `i >> (8 - s)`. Found from the bits of the double and a
+    table instead of a logarithm, so that exact powers of two land on the right side.
+    """
+    mantissa, exponent = np.frexp(values)
+    sub_bucket = np.searchsorted(_MANTISSA_BOUNDS, mantissa, side="left")
+    return (exponent.astype(np.int64) - 1) * 256 + sub_bucket - 1
+
+
+class NativeHistograms:
+    """Exponential histograms of at most 160 buckets each, the scale lowered as needed.
+
+    Each row begins at scale 8 (relative error 0.14 %) and halves its resolution whenever its
+    lowest and highest bucket would be 160 or more apart. Memory: 1.3 KB a row.
+
+    A bucket stands at its index modulo 160, so that a row needs no moving when its range grows.
+    """
+
+    def __init__(self) -> None:
+        self._counts = np.zeros((0, MAX_BUCKETS))
+        self._zeros = np.zeros(0)
+        self._scale = np.zeros(0, np.int8)
+        self._low = np.zeros(0, np.int64)
+        self._high = np.zeros(0, np.int64)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for `capacity` rows; new ones are empty."""
+        old = len(self._scale)
+        self._counts = grown(self._counts, capacity)
+        self._zeros = grown(self._zeros, capacity)
+        self._scale = grown(self._scale, capacity)
+        self._low = grown(self._low, capacity)
+        self._high = grown(self._high, capacity)
+        self._mark_empty(slice(old, capacity))
+
+    def reset(self, row: int) -> None:
+        """Empty one row, which another label set will use."""
+        self._counts[row] = 0.0
+        self._zeros[row] = 0.0
+        self._mark_empty(slice(row, row + 1))
+
+    def observe(
+        self,
+        rows: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        weights: npt.NDArray[np.float64],
+    ) -> None:
+        """Count values >= 0 of shape (n,) at rows of shape (n,), each `weights` times."""
+        positive = values > 0
+        if not positive.all():
+            np.add.at(self._zeros, rows[~positive], weights[~positive])
+            rows, values, weights = rows[positive], values[positive], weights[positive]
+        if not len(rows):
+            return
+        finest = bucket_index(values)
+        self._make_room(rows, finest)
+        indexes = finest >> (MAX_SCALE - self._scale[rows])
+        np.add.at(self._counts, (rows, indexes % MAX_BUCKETS), weights)
+
+    def buckets(self, row: int) -> NativeBuckets:
+        """A copy of one row in Prometheus's terms: its index is OpenTelemetry's + 1."""
+        low, high = int(self._low[row]), int(self._high[row])
+        indexes = np.arange(low, high + 1)
+        return NativeBuckets(
+            schema=int(self._scale[row]),
+            zero_count=float(self._zeros[row]),
+            first=low + 1 if len(indexes) else 0,
+            counts=self._counts[row, indexes % MAX_BUCKETS],
+        )
+
+    def _make_room(self, rows: npt.NDArray[np.int64], finest: npt.NDArray[np.int64]) -> None:
+        """Widen the range of these rows to these buckets, at a lower scale where it must be."""
+        touched, position = np.unique(rows, return_inverse=True)
+        lowest = np.full(len(touched), np.iinfo(np.int64).max)
+        highest = np.full(len(touched), np.iinfo(np.int64).min)
+        np.minimum.at(lowest, position, finest)
+        np.maximum.at(highest, position, finest)
+        shift = MAX_SCALE - self._scale[touched]
+        empty = self._low[touched] > self._high[touched]
+        low = np.where(empty, lowest >> shift, np.minimum(self._low[touched], lowest >> shift))
+        high = np.where(empty, highest >> shift, np.maximum(self._high[touched], highest >> shift))
+        crowded = high - low >= MAX_BUCKETS
+        for i in np.flatnonzero(crowded):
+            steps = 0
+            while (high[i] >> steps) - (low[i] >> steps) >= MAX_BUCKETS:
+                steps += 1
+            self._lower_scale(int(touched[i]), steps)
+            low[i] >>= steps
+            high[i] >>= steps
+        self._low[touched] = low
+        self._high[touched] = high
+
+    def _lower_scale(self, row: int, steps: int) -> None:
+        indexes = np.arange(self._low[row], self._high[row] + 1)
+        counts = self._counts[row, indexes % MAX_BUCKETS]
+        self._counts[row] = 0.0
+        np.add.at(self._counts[row], (indexes >> steps) % MAX_BUCKETS, counts)
+        self._scale[row] -= steps
+
+    def _mark_empty(self, rows: slice) -> None:
+        self._scale[rows] = MAX_SCALE
+        self._low[rows] = 0
+        self._high[rows] = -1

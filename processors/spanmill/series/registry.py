@@ -1,0 +1,211 @@
+"""The registry: it alone knows which families and series exist."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.clock import Clock
+from spanmill.errors import FamilyConflictError
+from spanmill.series.counter import CounterColumn, GaugeColumn
+from spanmill.series.histogram import HistogramColumn
+from spanmill.series.label_sets import OVERFLOW_ROW, LabelSets
+from spanmill.series.snapshot import Family, FamilySnapshot, Histograms, LabelValues, Values
+
+SECONDS: Final = 1_000_000_000
+MILLISECONDS: Final = 1_000_000
+"""Units of exposed durations, in nanoseconds."""
+
+_HEALTH_LIMIT = 1_000
+_ONE = np.ones(1)
+
+
+class Registry:
+    """Families and their series.
+
+    `lock` guards every value: hold it while figures that must agree are changed together. A
+    snapshot is taken under it, so that what one scrape shows belongs to one moment.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.lock: Final = threading.RLock()
+        self._clock = clock
+        self._label_sets: list[LabelSets] = []
+        self._families: dict[str, Callable[[], FamilySnapshot]] = {}
+        self._before_snapshot: list[Callable[[], None]] = []
+
+    def label_sets(
+        self, names: tuple[str, ...], limit: int, idle_timeout_ns: int | None
+    ) -> LabelSets:
+        """A new group of label sets, to which columns and families are tied."""
+        label_sets = LabelSets(names, limit, idle_timeout_ns)
+        self._label_sets.append(label_sets)
+        return label_sets
+
+    def expose_values(
+        self,
+        family: Family,
+        label_sets: LabelSets,
+        column: CounterColumn,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        """Show a column as a family, under other label names where `names` is given.
+
+        Raises FamilyConflictError where the name is taken.
+        """
+
+        def snapshot() -> FamilySnapshot:
+            rows = label_sets.live_rows()
+            return _snapshot(family, label_sets, names, rows, Values(column.values(rows)))
+
+        self._declare(family, snapshot)
+
+    def expose_histogram(
+        self,
+        family: Family,
+        label_sets: LabelSets,
+        column: HistogramColumn,
+        *,
+        layout: int = 0,
+        unit_ns: int = SECONDS,
+        native: bool = False,
+        names: tuple[str, ...] | None = None,
+    ) -> None:
+        """Show one bucket layout of a histogram as a family; native only in seconds.
+
+        Raises FamilyConflictError where the name is taken.
+        """
+
+        def snapshot() -> FamilySnapshot:
+            rows = label_sets.live_rows()
+            return _snapshot(
+                family, label_sets, names, rows, column.snapshot(rows, layout, unit_ns, native)
+            )
+
+        self._declare(family, snapshot)
+
+    def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        """A counter of spanmill's own health."""
+        label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
+        column = CounterColumn(label_sets)
+        self.expose_values(Family(name, "counter", text), label_sets, column)
+        return Counter(self, self._clock, label_sets, column)
+
+    def gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        """A gauge of spanmill's own health."""
+        label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
+        column = GaugeColumn(label_sets)
+        self.expose_values(Family(name, "gauge", text), label_sets, column)
+        return Gauge(self, self._clock, label_sets, column)
+
+    def histogram(
+        self, name: str, text: str, bounds_ns: Sequence[int], labels: tuple[str, ...] = ()
+    ) -> Histogram:
+        """A classic histogram of spanmill's own health, observed in ns, shown in seconds."""
+        label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
+        column = HistogramColumn(label_sets, [bounds_ns], native=False)
+        self.expose_histogram(Family(name, "histogram", text), label_sets, column)
+        return Histogram(self, self._clock, label_sets, column)
+
+    def before_snapshot(self, refresh: Callable[[], None]) -> None:
+        """Call `refresh` under the lock before each snapshot: for gauges that are looked up."""
+        self._before_snapshot.append(refresh)
+
+    def snapshot(self) -> list[FamilySnapshot]:
+        """A copy of every family that has a series, at one moment, in order of declaration."""
+        with self.lock:
+            for refresh in self._before_snapshot:
+                refresh()
+            families = [take() for take in self._families.values()]
+        return [family for family in families if len(family.labels)]
+
+    def expire(self, now_ns: int) -> int:
+        """Remove the label sets that were idle for too long; returns how many."""
+        with self.lock:
+            return sum(label_sets.expire(now_ns) for label_sets in self._label_sets)
+
+    def _declare(self, family: Family, snapshot: Callable[[], FamilySnapshot]) -> None:
+        if family.name in self._families:
+            raise FamilyConflictError(f"the metric {family.name} is declared twice")
+        self._families[family.name] = snapshot
+
+
+class _Instrument:
+    """Label sets looked up by their values, under the registry's lock."""
+
+    def __init__(self, registry: Registry, clock: Clock, label_sets: LabelSets) -> None:
+        self._lock = registry.lock
+        self._clock = clock
+        self._label_sets = label_sets
+
+    def _row(self, labels: LabelValues) -> npt.NDArray[np.int64]:
+        return self._label_sets.rows([labels], self._clock.time_ns())
+
+
+class Counter(_Instrument):
+    """A counter of spanmill's own health."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: CounterColumn
+    ) -> None:
+        super().__init__(registry, clock, label_sets)
+        self._column = column
+
+    def add(self, amount: float, *labels: str) -> None:
+        """Add an amount; 0 shows the series before anything has happened."""
+        with self._lock:
+            self._column.add(self._row(labels), _ONE * amount)
+
+
+class Gauge(_Instrument):
+    """A gauge of spanmill's own health."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: GaugeColumn
+    ) -> None:
+        super().__init__(registry, clock, label_sets)
+        self._column = column
+
+    def set(self, value: float, *labels: str) -> None:
+        """Replace the value."""
+        with self._lock:
+            self._column.set(int(self._row(labels)[0]), value)
+
+
+class Histogram(_Instrument):
+    """A classic histogram of spanmill's own health."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: HistogramColumn
+    ) -> None:
+        super().__init__(registry, clock, label_sets)
+        self._column = column
+
+    def observe(self, durations: npt.NDArray[np.uint64], *labels: str) -> None:
+        """Count durations, uint64 (n,) in nanoseconds."""
+        with self._lock:
+            rows = np.repeat(self._row(labels), len(durations))
+            self._column.observe(rows, durations, np.ones(len(durations)))
+
+
+def _snapshot(
+    family: Family,
+    label_sets: LabelSets,
+    names: tuple[str, ...] | None,
+    rows: npt.NDArray[np.int64],
+    data: Values | Histograms,
+) -> FamilySnapshot:
+    return FamilySnapshot(
+        family=family,
+        label_names=names if names is not None else label_sets.names,
+        labels=label_sets.labels(rows),
+        created=label_sets.created_seconds(rows),
+        data=data,
+    )
+
+
+__all__ = ["MILLISECONDS", "OVERFLOW_ROW", "SECONDS", "Counter", "Gauge", "Histogram", "Registry"]

@@ -1,0 +1,164 @@
+"""The processor's own health: every metric about spanmill itself, and the books."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from spanmill.series.registry import Registry
+
+RECEIVED_OUTCOMES: Final = ("accepted", "invalid", "refused", "duplicate")
+ACCEPTED_OUTCOMES: Final = ("counted_own", "counted_overflow", "filtered")
+EXPORT_OUTCOMES: Final = (
+    "delivered",
+    "dead_lettered",
+    "expired",
+    "rejected_by_peer",
+    "filtered_for_it",
+)
+
+_MS = 1_000_000
+_ACK_BOUNDS_NS = [_MS * ms for ms in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)]
+_EXPORT_BOUNDS_NS = [_MS * ms for ms in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)]
+_LATENESS_BOUNDS_NS = [1000 * _MS * s for s in (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)]
+
+
+class Telemetry:
+    """The instruments of section 8 and the books (section 6) of the metrics contract.
+
+    The books count spans, never sampling weights. Whoever changes several of them, or one of
+    them together with a queue, holds the registry's lock meanwhile.
+    """
+
+    def __init__(self, registry: Registry, exporters: Sequence[str] = ()) -> None:
+        self.receiver_requests = registry.counter(
+            "spanmill_receiver_requests_total",
+            "Requests answered, by receiver, signal and outcome.",
+            ("receiver", "signal", "outcome"),
+        )
+        self.refused_items = registry.counter(
+            "spanmill_receiver_refused_items_total",
+            "Spans rejected alone out of requests that were taken, by reason.",
+            ("reason",),
+        )
+        self.ack_duration = registry.histogram(
+            "spanmill_ack_duration_seconds",
+            "Time from a complete request to its answer.",
+            _ACK_BOUNDS_NS,
+        )
+        self.spans_received = registry.counter(
+            "spanmill_spans_received_total",
+            "Spans of decoded requests, by outcome; the outcomes sum to all that was received.",
+            ("outcome",),
+        )
+        self.spans_accepted = registry.counter(
+            "spanmill_spans_accepted_total",
+            "Accepted spans, by where they were counted.",
+            ("outcome",),
+        )
+        self.export_spans = registry.counter(
+            "spanmill_export_spans_total",
+            "Accepted spans that a destination needs no more, by outcome.",
+            ("exporter", "outcome"),
+        )
+        self.export_queued_spans = registry.gauge(
+            "spanmill_export_queued_spans",
+            "Accepted spans that wait for a destination or for its answer.",
+            ("exporter",),
+        )
+        self.export_queued_bytes = registry.gauge(
+            "spanmill_export_queued_bytes",
+            "Bytes that wait for a destination or for its answer.",
+            ("exporter",),
+        )
+        self.export_duration = registry.histogram(
+            "spanmill_export_duration_seconds",
+            "Time of one request to a destination.",
+            _EXPORT_BOUNDS_NS,
+            ("exporter",),
+        )
+        self.export_retries = registry.counter(
+            "spanmill_export_retries_total",
+            "Requests to a destination that were sent again.",
+            ("exporter",),
+        )
+        self.span_lateness = registry.histogram(
+            "spanmill_span_lateness_seconds",
+            "Arrival of a span minus its end.",
+            _LATENESS_BOUNDS_NS,
+        )
+        self.series_overflow = registry.counter(
+            "spanmill_series_overflow_total",
+            "Spans that were counted in the overflow series because the limit was reached.",
+        )
+        self.family_conflicts = registry.counter(
+            "spanmill_family_conflicts_total",
+            "Metric families dropped because their type or unit contradicts one that is there.",
+        )
+        self._show_zeros(exporters)
+
+    def _show_zeros(self, exporters: Sequence[str]) -> None:
+        """Let `rate()` see the first event: a series that is born with it hides it."""
+        for outcome in RECEIVED_OUTCOMES:
+            self.spans_received.add(0, outcome)
+        for outcome in ACCEPTED_OUTCOMES:
+            self.spans_accepted.add(0, outcome)
+        for exporter in exporters:
+            self.export_retries.add(0, exporter)
+            for outcome in EXPORT_OUTCOMES:
+                self.export_spans.add(0, exporter, outcome)
+        self.series_overflow.add(0)
+        self.family_conflicts.add(0)
+
+
+def declare_build(registry: Registry, version: str, decoder_kind: str) -> None:
+    """Show which version and which decoder run."""
+    build = registry.gauge(
+        "spanmill_build_info", "Always 1; the labels say what runs.", ("version", "python_version")
+    )
+    build.set(1, version, platform.python_version())
+    decoder = registry.gauge(
+        "spanmill_decoder_info", "Always 1; which decoder reads the requests.", ("kind",)
+    )
+    decoder.set(1, decoder_kind)
+
+
+def declare_process(registry: Registry) -> None:
+    """Show `process_*` as Prometheus's client libraries name them, read from /proc."""
+    stat, status = Path("/proc/self/stat"), Path("/proc/self/statm")
+    if not stat.exists():
+        return
+    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    cpu = registry.counter("process_cpu_seconds_total", "User and system CPU time.")
+    resident = registry.gauge("process_resident_memory_bytes", "Resident memory.")
+    virtual = registry.gauge("process_virtual_memory_bytes", "Virtual memory.")
+    descriptors = registry.gauge("process_open_fds", "Open file descriptors.")
+    start = registry.gauge(
+        "process_start_time_seconds", "When the process started, seconds since the Unix epoch."
+    )
+    start.set(_start_time(stat, ticks))
+    counted = 0.0
+
+    def refresh() -> None:
+        nonlocal counted
+        fields = stat.read_text().rpartition(")")[2].split()
+        seconds = (int(fields[11]) + int(fields[12])) / ticks
+        cpu.add(seconds - counted)
+        counted = seconds
+        pages = status.read_text().split()
+        virtual.set(int(pages[0]) * page)
+        resident.set(int(pages[1]) * page)
+        descriptors.set(len(os.listdir("/proc/self/fd")))
+
+    registry.before_snapshot(refresh)
+
+
+def _start_time(stat: Path, ticks: int) -> float:
+    since_boot = int(stat.read_text().rpartition(")")[2].split()[19]) / ticks
+    for line in Path("/proc/stat").read_text().splitlines():
+        if line.startswith("btime "):
+            return int(line.split()[1]) + since_boot
+    return 0.0
