@@ -1,0 +1,193 @@
+"""Calls, durations and sizes of spans by label set, in Tempo's and the Collector's names.
+
+The names and labels are those of Tempo's metrics generator (`tempo`) and of the Collector's
+`span_metrics` connector (`otel`), so that Grafana's and Jaeger's own queries find them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.series.counter import CounterColumn
+from spanmill.series.histogram import HistogramColumn
+from spanmill.series.label_sets import OVERFLOW_ROW
+from spanmill.series.label_values import label_text, label_value
+from spanmill.series.registry import MILLISECONDS, SECONDS, Registry
+from spanmill.series.snapshot import Family, LabelValues
+from spanmill.spans.batch import (
+    ABSENT,
+    SPAN_KINDS,
+    STATUS_CODES,
+    AttributeValue,
+    Coded,
+    Resource,
+    SpanBatch,
+)
+from spanmill.telemetry import Telemetry
+
+Dialect = Literal["tempo", "otel"]
+
+UNKNOWN_SERVICE: Final = "unknown_service"
+"""The service of a resource without a `service.name`, as OpenTelemetry's SDKs name it."""
+
+_MAX_KEY = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class SpanMetricsSettings:
+    """What is counted by what; `buckets_ns` has each dialect's bounds in nanoseconds.
+
+    `dimensions` maps each attribute key to its label name.
+    """
+
+    dialects: tuple[Dialect, ...]
+    dimensions: dict[str, str]
+    buckets_ns: dict[Dialect, tuple[int, ...]]
+    max_series: int
+    idle_timeout_ns: int
+
+
+class SpanMetrics:
+    """Counts every span once, in the series of its label set.
+
+    A label set is service, span name, kind, status and the configured dimensions; a dimension
+    is looked up in the span's attributes, then in the resource's.
+    """
+
+    name = "span_metrics"
+
+    def __init__(
+        self, settings: SpanMetricsSettings, registry: Registry, telemetry: Telemetry
+    ) -> None:
+        self.attributes = tuple(settings.dimensions)
+        self._telemetry = telemetry
+        common = ("span_name", "span_kind", "status_code", *settings.dimensions.values())
+        self.label_sets = registry.label_sets(
+            ("service", *common), settings.max_series, settings.idle_timeout_ns
+        )
+        self._calls = CounterColumn(self.label_sets)
+        self._sizes = CounterColumn(self.label_sets)
+        self._durations = HistogramColumn(
+            self.label_sets,
+            [settings.buckets_ns[dialect] for dialect in settings.dialects],
+            native="tempo" in settings.dialects,
+        )
+        for layout, dialect in enumerate(settings.dialects):
+            if dialect == "tempo":
+                self._expose_tempo(registry, layout)
+            else:
+                self._expose_otel(registry, layout, ("service_name", *common))
+
+    def observe(self, batch: SpanBatch) -> None:
+        """Count the spans of a batch."""
+        if not len(batch):
+            return
+        rows = self._rows(batch)
+        self._calls.add(rows, batch.weight)
+        self._sizes.add(rows, batch.size * batch.weight)
+        self._durations.observe(rows, batch.duration, batch.weight)
+        overflowed = int(np.count_nonzero(rows == OVERFLOW_ROW))
+        self._telemetry.spans_accepted.add(len(batch) - overflowed, "counted_own")
+        if overflowed:
+            self._telemetry.spans_accepted.add(overflowed, "counted_overflow")
+            self._telemetry.series_overflow.add(overflowed)
+
+    def tick(self, now_ns: int) -> None:
+        """Nothing here is made due by time alone; the registry expires idle series."""
+
+    def _rows(self, batch: SpanBatch) -> npt.NDArray[np.int64]:
+        """The row of each span's label set: int64 (n,)."""
+        columns = [batch.attributes[key] for key in self.attributes]
+        key = _combined(
+            [
+                (batch.resource.codes, len(batch.resource.values)),
+                (batch.name.codes, len(batch.name.values)),
+                (batch.kind, len(SPAN_KINDS)),
+                (batch.status, len(STATUS_CODES)),
+                *((column.codes, len(column.values)) for column in columns),
+            ]
+        )
+        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        services = [_service(resource) for resource in batch.resource.values]
+        labels = [self._labels(batch, row, services, columns) for row in first.tolist()]
+        return self.label_sets.rows(labels, batch.arrival_ns)[inverse]
+
+    def _labels(
+        self,
+        batch: SpanBatch,
+        row: int,
+        services: Sequence[str],
+        columns: Sequence[Coded[AttributeValue]],
+    ) -> LabelValues:
+        resource = int(batch.resource.codes[row])
+        return (
+            services[resource],
+            label_text(batch.name.values[batch.name.codes[row]]),
+            SPAN_KINDS[batch.kind[row]],
+            STATUS_CODES[batch.status[row]],
+            *(
+                _dimension(column, key, row, batch.resource.values[resource])
+                for key, column in zip(self.attributes, columns, strict=True)
+            ),
+        )
+
+    def _expose_tempo(self, registry: Registry, layout: int) -> None:
+        calls = Family("traces_spanmetrics_calls_total", "counter", "Spans by label set.")
+        sizes = Family("traces_spanmetrics_size_total", "counter", "Bytes of the serialised spans.")
+        latency = Family("traces_spanmetrics_latency", "histogram", "Span duration in seconds.")
+        registry.expose_values(calls, self.label_sets, self._calls)
+        registry.expose_values(sizes, self.label_sets, self._sizes)
+        registry.expose_histogram(
+            latency, self.label_sets, self._durations, layout=layout, unit_ns=SECONDS, native=True
+        )
+
+    def _expose_otel(self, registry: Registry, layout: int, names: tuple[str, ...]) -> None:
+        calls = Family("traces_span_metrics_calls_total", "counter", "Spans by label set.")
+        duration = Family(
+            "traces_span_metrics_duration_milliseconds",
+            "histogram",
+            "Span duration in milliseconds.",
+        )
+        registry.expose_values(calls, self.label_sets, self._calls, names)
+        registry.expose_histogram(
+            duration,
+            self.label_sets,
+            self._durations,
+            layout=layout,
+            unit_ns=MILLISECONDS,
+            names=names,
+        )
+
+
+def _service(resource: Resource) -> str:
+    return label_value(resource.attributes.get("service.name")) or UNKNOWN_SERVICE
+
+
+def _dimension(column: Coded[AttributeValue], key: str, row: int, resource: Resource) -> str:
+    code = int(column.codes[row])
+    if code == ABSENT:
+        return label_value(resource.attributes.get(key))
+    return label_value(column.values[code])
+
+
+def _combined(columns: Sequence[tuple[npt.NDArray[np.generic], int]]) -> npt.NDArray[np.int64]:
+    """One number a row that is equal where all codes are: int64 (n,).
+
+    Each column is its codes and their number; codes may be ABSENT. Where the product of the
+    sizes would not fit into an int64, the numbers so far are made dense first.
+    """
+    key = np.zeros(len(columns[0][0]), np.int64)
+    size = 1
+    for codes, distinct in columns:
+        radix = distinct + 1
+        if size * radix > _MAX_KEY:
+            _, key = np.unique(key, return_inverse=True)
+            size = len(key)
+        key = key * radix + (codes.astype(np.int64) - ABSENT)
+        size *= radix
+    return key
