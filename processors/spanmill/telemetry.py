@@ -99,6 +99,7 @@ class Telemetry:
             "Metric families dropped because their type or unit contradicts one that is there.",
         )
         self._show_zeros(exporters)
+        _declare_series(registry)
 
     def _show_zeros(self, exporters: Sequence[str]) -> None:
         """Let `rate()` see the first event: a series that is born with it hides it."""
@@ -112,6 +113,18 @@ class Telemetry:
                 self.export_spans.add(0, exporter, outcome)
         self.series_overflow.add(0)
         self.family_conflicts.add(0)
+
+
+def _declare_series(registry: Registry) -> None:
+    series = registry.gauge("spanmill_series", "Label sets that exist now.", ("processor",))
+    limit = registry.gauge("spanmill_series_limit", "Label sets that may exist.", ("processor",))
+
+    def refresh() -> None:
+        for processor, label_sets in registry.limited().items():
+            series.set(len(label_sets), processor)
+            limit.set(label_sets.limit, processor)
+
+    registry.before_snapshot(refresh)
 
 
 def declare_build(registry: Registry, version: str, decoder_kind: str) -> None:

@@ -68,7 +68,7 @@ class SpanMetrics:
         self._telemetry = telemetry
         common = ("span_name", "span_kind", "status_code", *settings.dimensions.values())
         self.label_sets = registry.label_sets(
-            ("service", *common), settings.max_series, settings.idle_timeout_ns
+            ("service", *common), settings.max_series, settings.idle_timeout_ns, self.name
         )
         self._calls = CounterColumn(self.label_sets)
         self._sizes = CounterColumn(self.label_sets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -35,16 +35,30 @@ class Registry:
         self.lock: Final = threading.RLock()
         self._clock = clock
         self._label_sets: list[LabelSets] = []
+        self._limited: dict[str, LabelSets] = {}
         self._families: dict[str, Callable[[], FamilySnapshot]] = {}
         self._before_snapshot: list[Callable[[], None]] = []
 
     def label_sets(
-        self, names: tuple[str, ...], limit: int, idle_timeout_ns: int | None
+        self,
+        names: tuple[str, ...],
+        limit: int,
+        idle_timeout_ns: int | None,
+        processor: str | None = None,
     ) -> LabelSets:
-        """A new group of label sets, to which columns and families are tied."""
+        """A new group of label sets, to which columns and families are tied.
+
+        The group's size and limit are shown under the name of the processor that fills it.
+        """
         label_sets = LabelSets(names, limit, idle_timeout_ns)
         self._label_sets.append(label_sets)
+        if processor is not None:
+            self._limited[processor] = label_sets
         return label_sets
+
+    def limited(self) -> Mapping[str, LabelSets]:
+        """The label sets that processors fill, by processor."""
+        return self._limited
 
     def expose_values(
         self,
