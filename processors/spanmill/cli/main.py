@@ -1,0 +1,80 @@
+"""The command line: `spanmill COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+from spanmill.errors import SpanmillError
+
+_COMMANDS: Final = {
+    "run": ("spanmill.cli.run", "receive spans, derive metrics, forward traces"),
+    "demo": ("spanmill.cli.demo.command", "watch it work on small services that call each other"),
+    "replay": ("spanmill.cli.replay", "send recorded spans to an OTLP endpoint, as of now"),
+    "check": ("spanmill.cli.check", "say whether a configuration file can be used"),
+    "config": ("spanmill.cli.config_docs", "print the configuration's schema or reference"),
+}
+"""Each command, the module that runs it (loaded only for that command), and its purpose."""
+
+EXIT_UNUSABLE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. 2 means that it could not begin."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parsed = _parser(given).parse_args(given)
+        result: int = importlib.import_module(_COMMANDS[parsed.command][0]).run(parsed)
+    except SpanmillError as error:
+        print(f"spanmill: {error}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="spanmill",
+        description="Exact metrics from every span; the traces go on byte for byte.",
+    )
+    parser.add_argument("--version", action=_ShowVersion)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((argument for argument in given if argument in _COMMANDS), None)
+    for name, (module, purpose) in _COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if name == chosen:
+            importlib.import_module(module).configure(command)
+    return parser
+
+
+class _ShowVersion(argparse.Action):
+    """Loads the decoder only when asked which one would run."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show what would run, and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the version, the decoder and the interpreter."""
+        from spanmill.spans.decoder import load_decoder
+
+        decoder = load_decoder(()).kind
+        print(
+            f"spanmill {version('spanmill')} ({decoder} decoder, Python {platform.python_version()})"
+        )
+        parser.exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
