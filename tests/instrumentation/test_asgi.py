@@ -6,6 +6,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+
 from spanmill_instrumentation import Telemetry, TelemetrySettings, instrument_app
 from spanmill_instrumentation.asgi import AsgiApp, Message, Receive, RouteOf, Scope, Send
 

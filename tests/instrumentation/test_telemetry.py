@@ -15,6 +15,7 @@ from queue import Queue
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
 from spanmill_instrumentation import Telemetry, TelemetrySettings, configure
 
 Requests = Queue[trace_service_pb2.ExportTraceServiceRequest]

@@ -1,0 +1,99 @@
+"""One reading of the processor's metrics page: what anybody who scrapes it sees."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+CALLS = "traces_spanmetrics_calls_total"
+LATENCY_BUCKET = "traces_spanmetrics_latency_bucket"
+SERIES = "spanmill_series"
+
+_TEXT = "text/plain;version=0.0.4"
+_TIMEOUT = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Operation:
+    """What a row is about: the spans of one service, name and kind (`SPAN_KIND_SERVER`)."""
+
+    service: str
+    span_name: str
+    span_kind: str
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts since the processor's start.
+
+    `buckets` maps an upper bound in seconds to the number of spans at or below it.
+    """
+
+    calls: float = 0.0
+    errors: float = 0.0
+    buckets: dict[float, float] = field(default_factory=lambda: defaultdict(float))
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """All operations at one moment; `at` is in seconds of a monotonic clock.
+
+    `series` is the number of label sets that the processor holds.
+    """
+
+    at: float
+    operations: Mapping[Operation, Totals]
+    series: int
+
+    @property
+    def calls(self) -> float:
+        """Spans counted since the start."""
+        return sum(totals.calls for totals in self.operations.values())
+
+    @property
+    def errors(self) -> float:
+        """Spans with the status error since the start."""
+        return sum(totals.errors for totals in self.operations.values())
+
+
+def read(url: str, at: float) -> Scrape | None:
+    """Scrape the metrics page; None if it does not answer."""
+    try:
+        response = httpx.get(url, headers={"accept": _TEXT}, timeout=_TIMEOUT, trust_env=False)
+    except httpx.TransportError:
+        return None
+    return parse(response.text, at) if response.status_code == 200 else None
+
+
+def parse(text: str, at: float) -> Scrape:
+    """Read the text format 0.0.4. ValueError if it is not that."""
+    operations: dict[Operation, Totals] = defaultdict(Totals)
+    counted_series = 0
+    told_series: float | None = None
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = sample.labels
+            if sample.name == CALLS:
+                counted_series += 1
+                totals = operations[_operation(labels)]
+                totals.calls += sample.value
+                if labels.get("status_code") == "STATUS_CODE_ERROR":
+                    totals.errors += sample.value
+            elif sample.name == LATENCY_BUCKET:
+                bound = math.inf if labels["le"] == "+Inf" else float(labels["le"])
+                operations[_operation(labels)].buckets[bound] += sample.value
+            elif sample.name == SERIES:
+                told_series = (told_series or 0.0) + sample.value
+    series = counted_series if told_series is None else int(told_series)
+    return Scrape(at, dict(operations), series)
+
+
+def _operation(labels: Mapping[str, str]) -> Operation:
+    return Operation(
+        labels.get("service", ""), labels.get("span_name", ""), labels.get("span_kind", "")
+    )

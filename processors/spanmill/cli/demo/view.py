@@ -1,0 +1,116 @@
+"""What the demo shows at one moment, and how its figures are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from spanmill.cli.demo.ports import Endpoints
+from spanmill.cli.demo.scrape import Operation, Scrape
+from spanmill.cli.demo.shop import SERVICES
+from spanmill.cli.demo.window import Row
+
+COLUMNS = ("SERVICE", "OPERATION", "PER S", "ERRORS", "P50", "P95", "P99")
+
+_ORDER = {service.name: place for place, service in enumerate(SERVICES)}
+_SERVER = "SPAN_KIND_SERVER"
+_OUTGOING = frozenset({"SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER"})
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that a screen shows; `elapsed` in seconds since the traffic started.
+
+    `rows` stand in the order in which they are shown. `notices` are lines on what went wrong by
+    itself.
+    """
+
+    endpoints: Endpoints
+    elapsed: float
+    window: float
+    story: str
+    alarm: bool
+    rows: Sequence[Row]
+    scrape: Scrape | None
+    notices: Sequence[str]
+
+
+def in_order(rows: Sequence[Row]) -> list[Row]:
+    """Rows along a request's way through the shop, and what is not the shop's after it.
+
+    A service's own requests come before the calls that it makes. The order does not depend on the
+    figures, so that a row stays where the eye has found it.
+    """
+    return sorted(rows, key=lambda row: _place(row.operation))
+
+
+def services_in_order(names: Iterable[str]) -> list[str]:
+    """The shop's services along a request's way, and others after them."""
+    return sorted(names, key=lambda name: (_ORDER.get(name, len(_ORDER)), name))
+
+
+def most_telling(rows: Sequence[Row], room: int) -> list[Row]:
+    """All rows if there is room, else those of requests that a service answers, at most `room`."""
+    if len(rows) <= room:
+        return list(rows)
+    answered = [
+        row
+        for row in rows
+        if row.operation.span_kind == _SERVER or row.operation.service not in _ORDER
+    ]
+    return answered[: max(room, 0)]
+
+
+def cells(row: Row) -> tuple[str, str, str, str, str, str, str]:
+    """A row's text, column by column."""
+    return (
+        printable(row.operation.service),
+        printable(operation_name(row.operation)),
+        f"{row.rate:.1f}",
+        "" if row.error_ratio is None else f"{row.error_ratio * 100:.1f}%",
+        duration(row.p50),
+        duration(row.p95),
+        duration(row.p99),
+    )
+
+
+def operation_name(operation: Operation) -> str:
+    """The span's name, with an arrow before a call that the service makes."""
+    outgoing = operation.span_kind in _OUTGOING
+    return f"→ {operation.span_name}" if outgoing else operation.span_name
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: names come from whoever sends spans."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def duration(seconds: float | None) -> str:
+    """A time in three digits or fewer: 0.8ms, 12ms, 340ms, 1.2s."""
+    if seconds is None:
+        return ""
+    milliseconds = seconds * 1000
+    if milliseconds < 9.95:
+        return f"{milliseconds:.1f}ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f}ms"
+    return f"{seconds:.1f}s"
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` in at most `width` characters."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def totals(scrape: Scrape) -> str:
+    """What the processor has counted since it started."""
+    return f"{scrape.calls:,.0f} spans counted, {scrape.series:,} series"
+
+
+def _place(operation: Operation) -> tuple[int, str, bool, Operation]:
+    return (
+        _ORDER.get(operation.service, len(_ORDER)),
+        operation.service,
+        operation.span_kind in _OUTGOING,
+        operation,
+    )
