@@ -1,0 +1,6 @@
+"""A small HTTP server in a thread of its own, for any ASGI application."""
+
+from spanmill.http_server.connection import ConnectionLimits
+from spanmill.http_server.server import HttpServer
+
+__all__ = ["ConnectionLimits", "HttpServer"]
