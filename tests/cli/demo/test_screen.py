@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from spanmill.cli.demo.screen import draw
+from spanmill.cli.demo.view import View
+from spanmill.cli.demo.window import Row
+
+
+@pytest.fixture
+def shop(row: Callable[..., Row]) -> list[Row]:
+    return [
+        row("storefront", "GET /"),
+        row("storefront", "GET /products/{id}"),
+        row("storefront", "POST /carts/{id}/items", "CLIENT"),
+        row("checkout", "POST /orders", errors=0.4),
+        row("catalog", "SELECT [bold]products", "CLIENT"),
+    ]
+
+
+def drawn(what: View, *, width: int = 80, height: int = 24, no_color: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        height=height,
+        force_terminal=True,
+        color_system="standard",
+        no_color=no_color,
+        legacy_windows=False,
+    )
+    console.print(draw(what, height))
+    return out.getvalue()
+
+
+def lines(what: View, *, width: int = 80, height: int = 24) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, height=height)
+    with console.capture() as capture:
+        console.print(draw(what, height))
+    return capture.get().splitlines()
+
+
+def test_a_service_is_named_on_its_first_row_only(
+    view: Callable[..., View], shop: list[Row]
+) -> None:
+    text = lines(view(shop))
+    assert sum("storefront" in line for line in text) == 1
+    assert sum("GET /products/{id}" in line for line in text) == 1
+
+
+def test_brackets_in_a_name_are_shown_as_they_are(
+    view: Callable[..., View], shop: list[Row]
+) -> None:
+    assert any("SELECT [bold]products" in line for line in lines(view(shop)))
+
+
+def test_the_addresses_stay_in_sight(view: Callable[..., View], shop: list[Row]) -> None:
+    text = "\n".join(lines(view(shop)))
+    assert "curl http://127.0.0.1:19464/metrics" in text
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:14317 (gRPC)" in text
+    assert "http://127.0.0.1:14318 (HTTP)" in text
+
+
+@pytest.mark.parametrize("number", [0, 1, 12, 40])
+@pytest.mark.parametrize("height", [10, 24, 50])
+def test_the_drawing_never_needs_more_lines_than_the_terminal_has(
+    number: int, height: int, view: Callable[..., View], row: Callable[..., Row]
+) -> None:
+    rows = [row("storefront", f"GET /{i}") for i in range(number)]
+    what = view(rows, notices=["cart ended with exit code 1: no"])
+    assert len(lines(what, height=height)) < height
+
+
+def test_what_does_not_fit_is_counted(view: Callable[..., View], row: Callable[..., Row]) -> None:
+    rows = [row("storefront", f"GET /{i}") for i in range(40)]
+    text = "\n".join(lines(view(rows), height=24))
+    assert "25 rows more in a taller window" in text
+
+
+def test_nothing_is_wider_than_80_columns_and_the_figures_are_whole(
+    view: Callable[..., View], shop: list[Row]
+) -> None:
+    text = lines(view(shop, alarm=True), width=80)
+    assert max(map(len, text)) <= 80
+    orders = next(line for line in text if "POST /orders" in line)
+    assert orders.split()[-5:] == ["123.4", "40.0%", "12ms", "250ms", "1.2s"]
+
+
+def test_errors_are_coloured_and_no_color_is_honoured(
+    view: Callable[..., View], shop: list[Row]
+) -> None:
+    red = "\x1b[1;31m"
+    assert red in drawn(view(shop))
+    assert "\x1b[3" not in drawn(view(shop), no_color=True)
+    assert ";31m" not in drawn(view(shop), no_color=True)
