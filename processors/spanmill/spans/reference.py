@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -95,37 +96,37 @@ def _deprecated_scopes(body: bytes, layout: Layout, row: int) -> Iterable[ScopeS
     return _parse(b"\x0a" + encode_varint(len(scopes)) + scopes).resource_spans[0].scope_spans
 
 
-def _rows_with(keys: Iterable[bytes], body: bytes, layout: Layout) -> frozenset[int]:
-    """The rows of the layout whose bytes contain one of these keys.
+def _rows_with(keys: Iterable[bytes], body: bytes, layout: Layout) -> dict[int, int]:
+    """The rows of the layout whose bytes contain some of these keys, and how many of them.
 
     A search of the bytes is far cheaper than the library's objects for every attribute of every
-    span: only the rows found here are looked into.
+    span: only the rows found here are looked into, and only until they can hold no more.
     """
+    found: dict[int, int] = {}
     if not len(layout):
-        return frozenset()
-    found: set[int] = set()
+        return found
     begins, ends = layout.span_begin, layout.span_end
     for key in keys:
         position = body.find(key, begins[0])
         while position >= 0:
             row = bisect_right(begins, position) - 1
             if position + len(key) <= ends[row]:
-                found.add(row)
+                found[row] = found.get(row, 0) + 1
             elif position < ends[row]:
                 position = body.find(key, position + 1)
                 continue
             if row + 1 == len(begins):
                 break
             position = body.find(key, begins[row + 1])
-    return frozenset(found)
+    return found
 
 
 class _Rows:
     """The rows of one request while they are read."""
 
-    def __init__(self, attributes: Iterable[str], attribute_rows: frozenset[int]) -> None:
+    def __init__(self, attributes: Iterable[str], attribute_rows: Mapping[int, int]) -> None:
         self.seen = 0
-        self.rejected: list[int] = []
+        self.rejected = array("I")
         self.reasons: dict[str, int] = {}
         self._attribute_rows = attribute_rows
         self._attributes = {key: _AttributeColumn() for key in attributes}
@@ -196,7 +197,7 @@ class _Rows:
                 self._reject(row, "invalid_span_id")
             else:
                 if row in attribute_rows:
-                    self._read_attributes(span, len(self._name))
+                    self._read_attributes(span, len(self._name), attribute_rows[row])
                 parent_id = span.parent_span_id
                 add_trace_id(trace_id)
                 add_span_id(span_id)
@@ -213,9 +214,8 @@ class _Rows:
         self.rejected.append(row)
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
-    def _read_attributes(self, span: Span, row: int) -> None:
+    def _read_attributes(self, span: Span, row: int, missing: int) -> None:
         columns = self._attributes
-        missing = len(columns)
         for pair in span.attributes:
             column = columns.get(pair.key)
             if column is None or not column.add(row, pair.value):

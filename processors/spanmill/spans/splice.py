@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from spanmill.spans.wire import Enclosures, Layout
+
+_Edit = tuple[int, int, bytes]
+"""The bytes from here to there give way to these."""
 
 
 def encode_varint(value: int) -> bytes:
@@ -25,9 +28,10 @@ def cut_spans(body: bytes, layout: Layout, cut: Sequence[int]) -> bytes:
     """
     if not cut:
         return body
-    edits = [(layout.span_tag[row], layout.span_end[row], b"") for row in cut]
-    scopes = _shrink(layout.scopes, [(row, -_field_size(layout, row)) for row in cut], edits)
-    _shrink(layout.resources, scopes, edits)
+    edits: list[_Edit] = []
+    scopes = _relength(layout.scopes, _cut_sizes(layout, cut), edits)
+    _relength(layout.resources, scopes, edits)
+    edits += _cut_ranges(layout, cut)
     edits.sort()
     view = memoryview(body)
     pieces: list[bytes | memoryview] = []
@@ -39,30 +43,41 @@ def cut_spans(body: bytes, layout: Layout, cut: Sequence[int]) -> bytes:
     return b"".join(pieces)
 
 
-def _field_size(layout: Layout, row: int) -> int:
-    return layout.span_end[row] - layout.span_tag[row]
+def _cut_sizes(layout: Layout, cut: Iterable[int]) -> Iterator[tuple[int, int]]:
+    for row in cut:
+        yield row, layout.span_tag[row] - layout.span_end[row]
 
 
-def _shrink(
-    level: Enclosures, changes: Sequence[tuple[int, int]], edits: list[tuple[int, int, bytes]]
+def _cut_ranges(layout: Layout, cut: Iterable[int]) -> Iterator[_Edit]:
+    # Neighbours are one range: a million cut spans may stand in one row.
+    begin = end = 0
+    for row in cut:
+        if layout.span_tag[row] != end:
+            if end:
+                yield begin, end, b""
+            begin = layout.span_tag[row]
+        end = layout.span_end[row]
+    yield begin, end, b""
+
+
+def _relength(
+    level: Enclosures, changes: Iterable[tuple[int, int]], edits: list[_Edit]
 ) -> list[tuple[int, int]]:
-    """Write the lengths of the messages around changed rows of the level below.
+    """Write anew the lengths of the messages around changed rows of the level below.
 
-    `changes` are (row of the level below, growth in bytes), ascending; the result is the same
-    for this level, its own length's growth included.
+    `changes` are (row of the level below, growth in bytes), ascending. The result is the same
+    for this level, with the growth of its own length counted in.
     """
-    grown: list[tuple[int, int]] = []
+    growths: dict[int, int] = {}
     row = 0
-    position = 0
-    while position < len(changes):
-        while level.last[row] <= changes[position][0]:
+    for below, growth in changes:
+        while level.last[row] <= below:
             row += 1
-        growth = 0
-        while position < len(changes) and changes[position][0] < level.last[row]:
-            growth += changes[position][1]
-            position += 1
+        growths[row] = growths.get(row, 0) + growth
+    changed: list[tuple[int, int]] = []
+    for row, growth in growths.items():
         length_at, begin = level.length[row], level.begin[row]
         length = encode_varint(level.end[row] - begin + growth)
         edits.append((length_at, begin, length))
-        grown.append((row, growth + len(length) - (begin - length_at)))
-    return grown
+        changed.append((row, growth + len(length) - (begin - length_at)))
+    return changed

@@ -33,7 +33,7 @@ _VARINT_BYTES: Final = 10
 
 
 def _offsets() -> array[int]:
-    return array("q")
+    return array("I")  # 32 bits do: protobuf messages end at 2 GiB
 
 
 @dataclass(frozen=True, slots=True)
