@@ -1,0 +1,69 @@
+"""The real Jaeger with the shipped collector-config/jaeger.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from components.binaries import component
+from components.process import Processes, free_ports
+from components.shipped import COLLECTOR_CONFIG
+
+
+@dataclass(frozen=True)
+class Jaeger:
+    """A running Jaeger: its page, and host:port of its OTLP receivers."""
+
+    url: str
+    otlp_grpc: str
+    otlp_http: str
+
+    def trace(self, trace_id: str) -> dict[str, Any] | None:
+        """The trace in the form that Jaeger's page reads; None where it is not there (yet)."""
+        response = urllib3.request("GET", f"{self.url}/api/traces/{trace_id}", timeout=10.0)
+        traces: list[dict[str, Any]] | None = response.json()["data"]
+        return traces[0] if traces else None
+
+    def services(self) -> set[str]:
+        """The services that it has seen spans of."""
+        return set(self._get("services")["data"] or [])
+
+    def call_rates(self, service: str) -> list[dict[str, Any]]:
+        """The series of the Monitor tab's request rates for `service`."""
+        metrics = self._get(
+            f"metrics/calls?service={service}&lookback=300000&step=1000&ratePer=60000"
+            "&spanKind=server&spanKind=client&spanKind=internal"
+        )
+        series: list[dict[str, Any]] = metrics["metrics"]
+        return series
+
+    def _get(self, path: str) -> Any:
+        response = urllib3.request("GET", f"{self.url}/api/{path}", timeout=10.0)
+        assert response.status == 200, response.data
+        return response.json()
+
+
+def start_jaeger(processes: Processes, folder: Path, prometheus_url: str) -> Jaeger:
+    """Start it with its Monitor tab on the Prometheus at `prometheus_url`."""
+    page, query, grpc, http = free_ports(4)
+    jaeger = Jaeger(
+        url=f"http://127.0.0.1:{page}",
+        otlp_grpc=f"127.0.0.1:{grpc}",
+        otlp_http=f"127.0.0.1:{http}",
+    )
+    processes.start(
+        [component("jaeger"), "--config", COLLECTOR_CONFIG / "jaeger.yaml"],
+        folder,
+        ready_url=f"{jaeger.url}/api/services",
+        env={
+            "JAEGER_HTTP_ENDPOINT": f"127.0.0.1:{page}",
+            "JAEGER_GRPC_ENDPOINT": f"127.0.0.1:{query}",
+            "JAEGER_OTLP_GRPC_ENDPOINT": jaeger.otlp_grpc,
+            "JAEGER_OTLP_HTTP_ENDPOINT": jaeger.otlp_http,
+            "PROMETHEUS_URL": prometheus_url,
+        },
+    )
+    return jaeger

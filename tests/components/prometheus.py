@@ -1,0 +1,112 @@
+"""The real Prometheus with the shipped collector-config/prometheus.yml, scraping in every form."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+
+from components.binaries import component
+from components.process import Processes
+from components.shipped import COLLECTOR_CONFIG, PROJECT, load_yaml
+
+SCRAPE_FORMS: Mapping[str, str] = {
+    "text": "PrometheusText0.0.4",
+    "openmetrics": "OpenMetricsText1.0.0",
+    "protobuf": "PrometheusProto",
+}
+"""Each form of the scrape by the value of the label `form` that the derived jobs give it."""
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running Prometheus."""
+
+    url: str
+
+    def query(self, expression: str) -> dict[Labels, float]:
+        """The instant vector of `expression`: sorted labels → value."""
+        result = self._get("query", {"query": expression})["result"]
+        return {
+            tuple(sorted(sample["metric"].items())): float(sample["value"][1]) for sample in result
+        }
+
+    def by(self, label: str, expression: str) -> dict[str, float]:
+        """The instant vector of `expression`, whose samples differ in `label` alone."""
+        return {
+            dict(labels).get(label, ""): value for labels, value in self.query(expression).items()
+        }
+
+    def scalar(self, expression: str) -> float:
+        """The only value of `expression`; NaN where it has none."""
+        values = list(self.query(expression).values())
+        assert len(values) <= 1, f"{expression} gives {len(values)} series"
+        return values[0] if values else float("nan")
+
+    def metric_names(self, matcher: str) -> set[str]:
+        """The names of all series that `matcher` selects."""
+        return set(self._get("label/__name__/values", {"match[]": matcher}))
+
+    def failed_scrapes(self) -> list[str]:
+        """What Prometheus says of targets that it cannot scrape."""
+        targets = self._get("targets", {})["activeTargets"]
+        return [
+            f"{each['scrapePool']}: {each['lastError']}" for each in targets if each["lastError"]
+        ]
+
+    def _get(self, endpoint: str, fields: Mapping[str, str]) -> Any:
+        response = urllib3.request(
+            "GET", f"{self.url}/api/v1/{endpoint}", fields=fields, timeout=10.0
+        )
+        body = response.json()
+        assert body["status"] == "success", body
+        return body["data"]
+
+
+def start_prometheus(processes: Processes, folder: Path, scrape: str, port: int) -> Prometheus:
+    """Start it on `port`, scraping spanmill at `scrape` every second, once in each form."""
+    config = folder / "prometheus.yml"
+    config.write_text(yaml.safe_dump(derived_config(scrape)))
+    url = f"http://127.0.0.1:{port}"
+    processes.start(
+        [
+            component("prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            *feature_flags(),
+        ],
+        folder,
+        ready_url=f"{url}/-/ready",
+    )
+    return Prometheus(url)
+
+
+def derived_config(scrape: str) -> dict[str, Any]:
+    """The shipped configuration with our target, each second, as one job for each form."""
+    config: dict[str, Any] = load_yaml(COLLECTOR_CONFIG / "prometheus.yml")
+    config["global"]["scrape_interval"] = "1s"
+    shipped = next(job for job in config["scrape_configs"] if job["job_name"] == "spanmill")
+    config["scrape_configs"] = []
+    for form, protocol in SCRAPE_FORMS.items():
+        job = copy.deepcopy(shipped)
+        job["job_name"] = f"spanmill-{form}"
+        job["scrape_protocols"] = [protocol]
+        job["static_configs"] = [{"targets": [scrape]}]
+        # The forms must not meet in one series, whatever `job` the metrics carry themselves.
+        job["metric_relabel_configs"] = [{"target_label": "form", "replacement": form}]
+        config["scrape_configs"].append(job)
+    return config
+
+
+def feature_flags() -> list[str]:
+    """The features that compose.yaml turns on."""
+    command = load_yaml(PROJECT / "compose.yaml")["services"]["prometheus"]["command"]
+    return [flag for flag in command if flag.startswith("--enable-feature=")]
