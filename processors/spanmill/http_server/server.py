@@ -8,11 +8,12 @@ import logging
 import os
 import socket
 import threading
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
 
 from spanmill.errors import StartError
+from spanmill.http_server.asgi import App, Receive, Scope, Send
 from spanmill.http_server.connection import ConnectionLimits, IdleConnections, LimitedConnection
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class HttpServer:
 
     def __init__(
         self,
-        app: Any,  # an ASGI 3 application; asgiref's types are not a dependency
+        app: App,
         host: str,
         port: int,
         name: str,
@@ -163,11 +164,11 @@ class _Server(uvicorn.Server):
 class _Guarded:
     """An application whose exceptions are logged in our way and answered with 500."""
 
-    def __init__(self, app: Any, name: str) -> None:
+    def __init__(self, app: App, name: str) -> None:
         self._app = app
         self._name = name
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
             await self._app(scope, receive, send)

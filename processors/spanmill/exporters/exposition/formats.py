@@ -1,0 +1,38 @@
+"""Which formats there are, and the encoder of each."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+
+from spanmill.exporters.exposition import openmetrics, protobuf, text
+from spanmill.series.snapshot import FamilySnapshot
+
+
+class Format(enum.Enum):
+    """A format of exposition; the value is its Content-Type without the escaping."""
+
+    TEXT = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    # What Prometheus asked for before 2.41: the same lines under an older number.
+    OPENMETRICS_0_0_1 = "application/openmetrics-text; version=0.0.1; charset=utf-8"
+    PROTOBUF = (
+        "application/vnd.google.protobuf; "
+        "proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    )
+
+
+def render(
+    families: Sequence[FamilySnapshot], form: Format, *, created_timestamps: bool
+) -> Iterator[bytes]:
+    """The families in this format, in chunks of about 64 KiB, rendered as they are taken.
+
+    `created_timestamps` adds `_created` lines to OpenMetrics 1.0; the protobuf form always has
+    the stamps, and the text format can't.
+    """
+    if form is Format.TEXT:
+        return text.encode(families)
+    if form is Format.PROTOBUF:
+        return protobuf.encode(families)
+    stamps = created_timestamps and form is Format.OPENMETRICS
+    return openmetrics.encode(families, created_timestamps=stamps)

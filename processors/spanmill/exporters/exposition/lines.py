@@ -1,0 +1,110 @@
+"""Sample lines, which the text format and OpenMetrics have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.exporters.exposition.histograms import cumulative_counts
+from spanmill.exporters.exposition.numbers import bound_text, number_texts
+from spanmill.series.snapshot import OVERFLOW_LABELS, FamilySnapshot, Histograms, LabelValues
+
+_SERIES_AT_A_TIME: Final = 256
+_LABELS_GO_HERE: Final = "\0"  # can't be in a metric's name, nor in a bound
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line of every series in a family: its name, and the label that it adds ("")."""
+
+    name: str
+    own_label: str = ""
+
+
+class LabelTexts:
+    """The labels of series as text, made once for all families of one exposition."""
+
+    def __init__(self) -> None:
+        self._escaped = _EscapedValues()
+        self._known: dict[tuple[str, ...], dict[LabelValues | None, str]] = {}
+
+    def of(self, snapshot: FamilySnapshot) -> list[str]:
+        """The labels of each series, as `a="1",b="2"`."""
+        names = snapshot.label_names
+        known = self._known.setdefault(names, {})
+        pattern = ",".join(f'{name}="%s"' for name in names)
+        texts = []
+        for values in snapshot.labels:
+            text = known.get(values)
+            if text is None:
+                text = known[values] = self._text(names, values, pattern)
+            texts.append(text)
+        return texts
+
+    def _text(self, names: tuple[str, ...], values: LabelValues | None, pattern: str) -> str:
+        escaped = self._escaped
+        if values is None:
+            return ",".join(f'{name}="{value}"' for name, value in OVERFLOW_LABELS)
+        if all(values):
+            return pattern % tuple([escaped[value] for value in values])
+        pairs = zip(names, values, strict=True)
+        return ",".join(f'{name}="{escaped[value]}"' for name, value in pairs if value)
+
+
+class _EscapedValues(dict[str, str]):
+    """Label values by what they are once escaped, which few of them need."""
+
+    def __missing__(self, value: str) -> str:
+        escaped = self[value] = escape_quoted(value)
+        return escaped
+
+
+def escape_quoted(value: str) -> str:
+    """Escape what stands between quotation marks, in both formats."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def samples(snapshot: FamilySnapshot) -> list[Sample]:
+    """The lines that a series of this family has in both formats."""
+    name = snapshot.family.name
+    if not isinstance(snapshot.data, Histograms):
+        return [Sample(name)]
+    bounds = (*snapshot.data.bounds, math.inf)
+    buckets = [Sample(f"{name}_bucket", f'le="{bound_text(bound)}"') for bound in bounds]
+    return [*buckets, Sample(f"{name}_sum"), Sample(f"{name}_count")]
+
+
+def sample_values(snapshot: FamilySnapshot) -> npt.NDArray[np.float64]:
+    """What stands on the lines of `samples`: float64 (series, lines)."""
+    data = snapshot.data
+    if not isinstance(data, Histograms):
+        return data.values[:, np.newaxis]
+    return np.column_stack((cumulative_counts(data), data.sums, data.counts))
+
+
+def series_lines(
+    lines: Sequence[Sample], labels: Sequence[str], values: npt.NDArray[np.float64]
+) -> Iterator[str]:
+    """All lines of each series; `values` is (series, lines)."""
+    labelled = "".join(_pattern(line, _LABELS_GO_HERE) for line in lines)
+    bare = "".join(_pattern(line, "") for line in lines)
+    width = len(lines)
+    for begin in range(0, len(labels), _SERIES_AT_A_TIME):
+        block = values[begin : begin + _SERIES_AT_A_TIME]
+        texts = number_texts(block.ravel().tolist())
+        for i, label_text in enumerate(labels[begin : begin + _SERIES_AT_A_TIME]):
+            numbers = tuple(texts[i * width : (i + 1) * width])
+            if label_text:
+                yield (labelled % numbers).replace(_LABELS_GO_HERE, label_text)
+            else:
+                yield bare % numbers
+
+
+def _pattern(line: Sample, labels: str) -> str:
+    inside = ",".join(part for part in (labels, line.own_label) if part)
+    return f"{line.name}{{{inside}}} %s\n" if inside else f"{line.name} %s\n"
