@@ -39,7 +39,6 @@ class HttpServer:
         *,
         limits: ConnectionLimits | None = None,
     ) -> None:
-        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._host = host
         self._port = port
         self._name = name
@@ -52,6 +51,12 @@ class HttpServer:
         """The port; where 0 was asked for, the free one that `bind` has found."""
         return self._port
 
+    @property
+    def endpoint(self) -> str:
+        """Host and port, as one writes them in an address."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
+
     def bind(self) -> None:
         """Take the address, so that a conflict shows before anything starts.
 
@@ -60,7 +65,7 @@ class HttpServer:
         try:
             self._socket = _listen(self._host, self._port)
         except (OSError, UnicodeError, OverflowError) as error:
-            raise StartError(f"{self._name} {self._address}: {_reason(error)}") from error
+            raise StartError(f"{self._name} {self.endpoint}: {_reason(error)}") from error
         self._port = self._socket.getsockname()[1]
 
     def start(self) -> None:
@@ -71,7 +76,7 @@ class HttpServer:
         self._thread.start()
         self._server.settled.wait()
         if not self._server.started:
-            raise StartError(f"{self._name} {self._address}: the server did not start")
+            raise StartError(f"{self._name} {self.endpoint}: the server did not start")
 
     def stop(self, timeout: float) -> None:
         """Refuse new connections, let running requests end, and cut what is left.
