@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from components.process import Processes
-
-_RUNNING = pytest.StashKey[list[Processes]]()
+from components.chain import Chain, Route, start_chain
+from components.process import RUNNING, Processes, running_processes
 
 
 @pytest.fixture(scope="module")
 def processes(request: pytest.FixtureRequest) -> Iterator[Processes]:
     """What one module's tests have started, stopped after the last of them."""
-    kept = request.config.stash.setdefault(_RUNNING, [])
-    started = Processes()
-    kept.append(started)
-    yield started
-    kept.remove(started)
-    started.stop()
+    with running_processes(request.config) as started:
+        yield started
 
 
-@pytest.fixture(scope="module")
-def work_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder for one module's configurations, data and logs."""
-    return tmp_path_factory.mktemp("components")
+@pytest.fixture(scope="module", params=list(Route), ids=lambda route: route.value)
+def chain(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Chain]:
+    """Everything from the Collector to the backends, running, once for each way in."""
+    with running_processes(request.config) as started:
+        yield start_chain(started, tmp_path_factory.mktemp("chain"), request.param)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[pytest.TestReport]:
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the end of each component's log to the report of a test that failed."""
-    report: pytest.TestReport = yield
+    report = yield
     if report.failed:
-        for started in item.config.stash.get(_RUNNING, []):
+        for started in item.config.stash.get(RUNNING, []):
             for process in started.running:
                 report.sections.append((f"log of {process.name}", process.log_tail()))
     return report

@@ -22,10 +22,14 @@ class Jaeger:
     otlp_http: str
 
     def trace(self, trace_id: str) -> dict[str, Any] | None:
-        """The trace in the form that Jaeger's page reads; None where it is not there (yet)."""
-        response = urllib3.request("GET", f"{self.url}/api/traces/{trace_id}", timeout=10.0)
-        traces: list[dict[str, Any]] | None = response.json()["data"]
-        return traces[0] if traces else None
+        """The trace in OTLP's JSON form; None where it is not there (yet)."""
+        response = urllib3.request(
+            "GET", f"{self.url}/api/v3/traces/{trace_id}", timeout=10.0, retries=False
+        )
+        if response.status != 200:
+            return None
+        trace: dict[str, Any] = response.json()["result"]
+        return trace
 
     def services(self) -> set[str]:
         """The services that it has seen spans of."""

@@ -6,11 +6,12 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import urllib3
 
 POLL_INTERVAL = 0.05
@@ -96,6 +97,23 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.popen.kill()
                 process.popen.wait()
+
+
+RUNNING = pytest.StashKey[list[Processes]]()
+"""What runs at this moment, for the reports of failed tests."""
+
+
+@contextmanager
+def running_processes(config: pytest.Config) -> Iterator[Processes]:
+    """Processes that are stopped at the end, and whose logs failed tests show until then."""
+    kept = config.stash.setdefault(RUNNING, [])
+    started = Processes()
+    kept.append(started)
+    try:
+        yield started
+    finally:
+        kept.remove(started)
+        started.stop()
 
 
 def answers(url: str) -> bool:
