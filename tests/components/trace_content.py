@@ -137,8 +137,8 @@ def _json_value(value: Mapping[str, Any]) -> object:
 def spans_with_context(resource_spans: Iterable[ResourceSpans]) -> dict[bytes, SpanWithContext]:
     """Each span by its id, as Tempo keeps it, with the resource and scope that it belongs to.
 
-    Tempo's columns have no place for a span's flags or for the lack of a status, and give attributes back
-    in another order.
+    Tempo's columns have no place for a span's flags or for the lack of a status, and give
+    attributes back in another order.
     """
     found: dict[bytes, SpanWithContext] = {}
     for each in resource_spans:
