@@ -1,0 +1,192 @@
+"""OTLP over gRPC."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NoReturn
+from urllib.parse import unquote
+
+import grpc
+
+from spanmill.errors import StartError, UndecodableError
+from spanmill.receivers.compression import GZIP_MAGIC, inflate_gzip
+from spanmill.receivers.grpc_services import TRACE_SERVICE, SideServices, refusing_handlers
+from spanmill.receivers.intake import TraceIntake
+from spanmill.receivers.status import (
+    STATUS_DETAILS_KEY,
+    Encoding,
+    Refusal,
+    refusal_of,
+    status_details,
+    success_body,
+)
+
+_IDENTITY_AND_GZIP: Final = 0b101
+_CANCELLED_CALLS_SECONDS: Final = 1.0
+
+
+def server_options(max_request_size: int, max_connections: int) -> list[tuple[str, int]]:
+    """The options of grpcio's server; it ignores a misspelt one without a word.
+
+    There is none that ends an idle or an old connection: a sidecar's lives as long as it does.
+    """
+    return [
+        # On by default: a second process would bind the same port and take half of the spans.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", max_request_size),
+        # The library would inflate before any limit is checked.
+        ("grpc.per_message_decompression", 0),
+        ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_AND_GZIP),
+        # Clients ping through idle hours to keep their connection open through a proxy.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.max_allowed_incoming_connections", max_connections),
+    ]
+
+
+class GrpcReceiver:
+    """Takes traces over gRPC, as raw bytes, one handler's thread for each request in flight.
+
+    Threads wait for the commit of their request, so that many requests share one commit.
+    """
+
+    name: Final = "grpc"
+
+    def __init__(
+        self,
+        intake: TraceIntake,
+        host: str,
+        port: int,
+        max_request_size: int,
+        *,
+        handler_threads: int = 32,
+        max_connections: int = 1000,
+    ) -> None:
+        self._intake = intake
+        self._host = host
+        self._port = port
+        self._max_request_size = max_request_size
+        self._counts = intake.counts(self.name)
+        self._threads = ThreadPoolExecutor(handler_threads, thread_name_prefix="grpc-handler")
+        self._side_services = SideServices()
+        # Never maximum_concurrent_rpcs: it refuses with RESOURCE_EXHAUSTED and no RetryInfo, on
+        # which clients drop their spans.
+        self._server = grpc.server(
+            self._threads,
+            handlers=[
+                grpc.method_handlers_generic_handler(
+                    TRACE_SERVICE, {"Export": grpc.stream_unary_rpc_method_handler(self._export)}
+                ),
+                *self._side_services.handlers(),
+                *refusing_handlers(self._counts),
+            ],
+            options=server_options(max_request_size, max_connections),
+        )
+
+    @property
+    def port(self) -> int:
+        """The port; where 0 was asked for, the free one that `bind` has found."""
+        return self._port
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port, as one writes them in an address."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
+
+    def bind(self) -> None:
+        """Take the address; clients wait for `start` from now on. Raises StartError."""
+        try:
+            _try_address(self._host, self._port)
+            self._port = self._server.add_insecure_port(self.endpoint)
+        except (OSError, UnicodeError, OverflowError, RuntimeError) as error:
+            raise StartError(f"OTLP gRPC receiver {self.endpoint}: {_reason(error)}") from error
+
+    def start(self) -> None:
+        """Answer requests."""
+        self._server.start()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Take no new requests, answer those in flight, and cancel what is left at the end."""
+        self._side_services.announce_shutdown()
+        stopped = self._server.stop(max(0.0, grace_seconds))
+        self._side_services.end()
+        stopped.wait(grace_seconds + _CANCELLED_CALLS_SECONDS)
+        self._threads.shutdown(wait=False)
+
+    def _export(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """Take one request; declared as a stream, since grpcio hides a second message else."""
+        try:
+            body = _only_message(messages)
+            arrived = self._counts.arrived()
+            if not context.is_active():
+                return b""  # nobody waits for the answer, and what waited has sent it again
+            if body.startswith(GZIP_MAGIC):
+                # grpcio hands over compressed bytes without saying so.
+                body = inflate_gzip(body, self._max_request_size, members="one")
+            decoded = self._intake.take(body, _peer_host(context.peer())).result()
+        except grpc.RpcError:
+            return b""  # the client has gone, or the core has refused a message over the limit
+        except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
+            refusal = refusal_of(error)
+        else:
+            self._counts.acknowledged(decoded, arrived)
+            return success_body(decoded, Encoding.PROTOBUF)
+        self._counts.refused()
+        _refuse(context, refusal)
+
+
+def _only_message(messages: Iterator[bytes]) -> bytes:
+    body = next(messages, None)
+    if body is None:
+        raise UndecodableError("the call has no whole message")
+    if next(messages, None) is not None:
+        raise UndecodableError("the call has more than one message")
+    return body
+
+
+def _refuse(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
+    if refusal.retry_after is not None:
+        context.set_trailing_metadata(((STATUS_DETAILS_KEY, status_details(refusal)),))
+    context.abort(refusal.code, refusal.message)
+
+
+def _peer_host(peer: str) -> str:
+    """The host of a peer as gRPC writes it: "ipv4:10.0.0.1:4711", "ipv6:%5B::1%5D:4711"."""
+    scheme, _, address = peer.partition(":")
+    if scheme not in ("ipv4", "ipv6"):
+        return peer
+    return unquote(address).rpartition(":")[0].strip("[]")
+
+
+def _try_address(host: str, port: int) -> None:
+    """Bind an ordinary socket first: its error has a reason, and gRPC's has none.
+
+    Raises OSError.
+    """
+    refused: OSError | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    ):
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(address)
+            except OSError as error:
+                refused = error
+            else:
+                return
+    if refused is not None:
+        raise refused
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the host's name can't be resolved"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    return str(error)

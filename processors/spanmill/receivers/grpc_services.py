@@ -1,0 +1,134 @@
+"""The gRPC services beside the one that takes traces: health, reflection, and clear refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from spanmill.receivers.intake import RequestCounts, RequestSignal
+from spanmill.receivers.status import unsupported
+
+TRACE_SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
+
+_REFUSED_SERVICES: Final[dict[RequestSignal, str]] = {
+    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
+    "profiles": "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
+}
+
+
+class SideServices:
+    """Health and reflection, in threads of their own.
+
+    A probe is answered while every handler's thread waits for a commit, and no number of
+    watchers and open reflection streams takes a thread from the spans.
+    """
+
+    def __init__(self) -> None:
+        self._health = health.HealthServicer()
+        self._health.set(TRACE_SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        reflected = (TRACE_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        servicer = reflection.ReflectionServicer(reflected)
+        self._pools = [
+            ThreadPoolExecutor(1, thread_name_prefix="grpc-health"),
+            ThreadPoolExecutor(2, thread_name_prefix="grpc-reflection"),
+        ]
+        health_pool, reflection_pool = self._pools
+        self._check = _Apart(self._health.Check, health_pool)
+        self._watch = _Apart(self._health.Watch, health_pool, non_blocking=True)
+        self._reflect = _Apart(servicer.ServerReflectionInfo, reflection_pool)
+
+    def handlers(self) -> list[grpc.GenericRpcHandler[Any, Any]]:
+        """What the server asks for its handlers."""
+        check, watch = (
+            handler(
+                behavior,
+                health_pb2.HealthCheckRequest.FromString,
+                health_pb2.HealthCheckResponse.SerializeToString,
+            )
+            for handler, behavior in (
+                (grpc.unary_unary_rpc_method_handler, self._check),
+                (grpc.unary_stream_rpc_method_handler, self._watch),
+            )
+        )
+        reflect = grpc.stream_stream_rpc_method_handler(
+            self._reflect,
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        return [
+            grpc.method_handlers_generic_handler(
+                health.SERVICE_NAME, {"Check": check, "Watch": watch}
+            ),
+            grpc.method_handlers_generic_handler(
+                reflection.SERVICE_NAME, {"ServerReflectionInfo": reflect}
+            ),
+        ]
+
+    def announce_shutdown(self) -> None:
+        """Tell everyone who asks or watches that nothing is served any more."""
+        self._health.enter_graceful_shutdown()
+
+    def end(self) -> None:
+        """End the open streams, which would never end by themselves."""
+        self._watch.end_calls()
+        self._reflect.end_calls()
+        for pool in self._pools:
+            pool.shutdown(wait=False)
+
+
+class _Apart:
+    """A method that runs in threads of its own, and whose open calls can be ended.
+
+    grpcio looks for the two attributes at the behaviour that it is given. (Its health servicer
+    puts them on the class, where two servers would share them.)
+    """
+
+    def __init__(
+        self,
+        behavior: Callable[..., Any],  # the four shapes of a gRPC method have no common type
+        pool: ThreadPoolExecutor,
+        *,
+        non_blocking: bool = False,
+    ) -> None:
+        self.experimental_thread_pool = pool
+        self.experimental_non_blocking = non_blocking
+        self._behavior = behavior
+        self._open: set[grpc.ServicerContext] = set()
+
+    def __call__(self, request: Any, context: grpc.ServicerContext, *more: Any) -> Any:
+        self._open.add(context)
+        if not context.add_callback(lambda: self._open.discard(context)):
+            self._open.discard(context)
+        return self._behavior(request, context, *more)
+
+    def end_calls(self) -> None:
+        """Cancel what is open."""
+        for context in tuple(self._open):
+            context.cancel()  # type: ignore[no-untyped-call]  # the stubs leave it untyped
+
+
+def refusing_handlers(counts: RequestCounts) -> list[grpc.GenericRpcHandler[Any, Any]]:
+    """The services of the signals that are not supported: UNIMPLEMENTED, and a sentence."""
+    return [
+        grpc.method_handlers_generic_handler(
+            service, {"Export": grpc.stream_unary_rpc_method_handler(_refusing(signal, counts))}
+        )
+        for signal, service in _REFUSED_SERVICES.items()
+    ]
+
+
+def _refusing(
+    signal: RequestSignal, counts: RequestCounts
+) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+    def refuse(_messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        # Declared as a stream of requests, it answers without reading any of it.
+        counts.refused(signal)
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, unsupported(signal))
+
+    return refuse

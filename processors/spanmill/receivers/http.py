@@ -1,0 +1,260 @@
+"""OTLP over HTTP, in protobuf and in JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from spanmill.errors import TooLargeError, UnavailableError
+from spanmill.http_server import HttpServer
+from spanmill.journal.log import RETRY_AFTER_SECONDS
+from spanmill.receivers.compression import inflate_gzip
+from spanmill.receivers.intake import RequestSignal, TraceIntake
+from spanmill.receivers.status import (
+    Encoding,
+    Refusal,
+    refusal_body,
+    refusal_of,
+    success_body,
+    unsupported,
+)
+from spanmill.spans.decoder import DecodedRequest
+from spanmill.spans.otlp_json import json_to_protobuf
+
+Message = MutableMapping[str, Any]  # as ASGI defines it
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_TRACES_PATH: Final = b"/v1/traces"
+_REFUSED_PATHS: Final[dict[bytes, RequestSignal]] = {
+    b"/v1/metrics": "metrics",
+    b"/v1/logs": "logs",
+    b"/v1development/profiles": "profiles",
+}
+_ENCODINGS: Final = {encoding.value.encode(): encoding for encoding in Encoding}
+_CONTENT_ENCODINGS: Final = {b"": False, b"identity": False, b"gzip": True, b"x-gzip": True}
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The head of a request; `encoding` is JSON where the content type is not OTLP's."""
+
+    method: str
+    path: bytes
+    source: str
+    known_type: bool
+    encoding: Encoding
+    content_encoding: bytes
+    content_length: int
+    expects_continue: bool
+
+
+class OtlpHttpApp:
+    """The ASGI application: one request in, one answer out, nothing raised.
+
+    Requests are decoded in threads; the event loop waits for their commit, so that any number
+    of requests shares one.
+    """
+
+    def __init__(self, intake: TraceIntake, max_request_size: int, decode_threads: int = 8) -> None:
+        self._intake = intake
+        self._max_request_size = max_request_size
+        self._counts = intake.counts("http")
+        self._threads = ThreadPoolExecutor(decode_threads, thread_name_prefix="http-decode")
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        request = _read_head(scope)
+        refused_signal = _REFUSED_PATHS.get(request.path)
+        if refused_signal is not None:
+            self._counts.refused(refused_signal)
+            message = unsupported(refused_signal)
+            await _refuse(send, request, Refusal(grpc.StatusCode.UNIMPLEMENTED, 404, message))
+        elif request.path != _TRACES_PATH:
+            message = "no such path; spans are taken at /v1/traces"
+            await _refuse(send, request, Refusal(grpc.StatusCode.NOT_FOUND, 404, message))
+        elif request.method != "POST":
+            message = "spans are sent with POST"
+            await _refuse(send, request, Refusal(grpc.StatusCode.UNIMPLEMENTED, 405, message))
+        else:
+            await self._serve_traces(request, receive, send)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._threads.shutdown(wait=False)
+
+    async def _serve_traces(self, request: _Request, receive: Receive, send: Send) -> None:
+        try:
+            answer = self._refusal_by_head(request) or await self._take(request, receive)
+        except asyncio.CancelledError:
+            # The server's deadline is over. Its own 500 would have the client drop the spans.
+            ending = UnavailableError("the process is shutting down", RETRY_AFTER_SECONDS)
+            await _refuse(send, request, refusal_of(ending))
+            raise
+        if answer is None:
+            return  # the client has gone; half a request counts nowhere
+        if isinstance(answer, Refusal):
+            self._counts.refused()
+            await _refuse(send, request, answer)
+        else:
+            await _answer(send, 200, request.encoding, success_body(answer, request.encoding))
+
+    def _refusal_by_head(self, request: _Request) -> Refusal | None:
+        """What is refused before a byte of the body is read."""
+        if not request.known_type:
+            allowed = " or ".join(encoding.value for encoding in Encoding)
+            message = f"the Content-Type must be {allowed}"
+            return Refusal(grpc.StatusCode.INVALID_ARGUMENT, 415, message)
+        if request.content_encoding not in _CONTENT_ENCODINGS:
+            message = "the Content-Encoding must be gzip or identity"
+            return Refusal(grpc.StatusCode.INVALID_ARGUMENT, 415, message)
+        if request.content_length > self._max_request_size:
+            return refusal_of(TooLargeError(self._max_request_size, "the body"))
+        return None
+
+    async def _take(self, request: _Request, receive: Receive) -> DecodedRequest | Refusal | None:
+        """Read the body, decode it in a thread, and wait for the commit here."""
+        try:
+            body = await _read_body(receive, self._max_request_size)
+            if body is None:
+                return None
+            arrived = self._counts.arrived()
+            loop = asyncio.get_running_loop()
+            committed = await loop.run_in_executor(self._threads, self._decode, body, request)
+            decoded = await asyncio.wrap_future(committed)
+        except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
+            return refusal_of(error)
+        self._counts.acknowledged(decoded, arrived)
+        return decoded
+
+    def _decode(self, body: bytes, request: _Request) -> Future[DecodedRequest]:
+        if _CONTENT_ENCODINGS[request.content_encoding]:
+            body = inflate_gzip(body, self._max_request_size, members="many")
+        if request.encoding is Encoding.JSON:
+            body = json_to_protobuf(body)
+        return self._intake.take(body, request.source)
+
+
+class HttpReceiver:
+    """Takes traces over HTTP on one address."""
+
+    name: Final = "http"
+
+    def __init__(
+        self,
+        intake: TraceIntake,
+        host: str,
+        port: int,
+        max_request_size: int,
+        *,
+        max_connections: int = 1000,
+    ) -> None:
+        self._app = OtlpHttpApp(intake, max_request_size)
+        self._host = host
+        self._server = HttpServer(self._app, host, port, "OTLP HTTP receiver", max_connections)
+
+    @property
+    def port(self) -> int:
+        """The port; where 0 was asked for, the free one that `bind` has found."""
+        return self._server.port
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port, as one writes them in an address."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self.port}"
+
+    def bind(self) -> None:
+        """Take the address; clients wait for `start` from now on. Raises StartError."""
+        self._server.bind()
+
+    def start(self) -> None:
+        """Answer requests. Raises StartError."""
+        self._server.start()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Take no new requests, answer those in flight, and cut what is left at the end."""
+        self._server.stop(max(0.0, grace_seconds))
+        self._app.close()
+
+
+def _read_head(scope: Message) -> _Request:
+    content_type = content_encoding = b""
+    content_length = 0
+    expects_continue = False
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value.partition(b";")[0].strip().lower()
+        elif name == b"content-encoding":
+            content_encoding += b"," * bool(content_encoding) + value.strip().lower()
+        elif name == b"content-length" and value.isdigit():
+            content_length = int(value)
+        elif name == b"expect":
+            expects_continue = True
+    client = scope.get("client")
+    return _Request(
+        method=scope["method"],
+        path=scope["raw_path"],  # as sent: an encoded slash is no slash
+        source=client[0] if client else "",
+        known_type=content_type in _ENCODINGS,
+        encoding=_ENCODINGS.get(content_type, Encoding.JSON),
+        content_encoding=content_encoding,
+        content_length=content_length,
+        expects_continue=expects_continue,
+    )
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None where the client goes away before its end.
+
+    Raises TooLargeError as soon as the limit is passed; the server drops what still comes.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > limit:
+            raise TooLargeError(limit, "the body")
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _refuse(send: Send, request: _Request, refusal: Refusal) -> None:
+    headers = []
+    if refusal.http_status == 405:
+        headers.append((b"allow", b"POST"))
+    if refusal.retry_after_header is not None:
+        headers.append((b"retry-after", refusal.retry_after_header))
+    if request.expects_continue:
+        # Whether the body still comes is the client's choice: only a new connection is clear.
+        headers.append((b"connection", b"close"))
+    body = refusal_body(refusal, request.encoding)
+    await _answer(send, refusal.http_status, request.encoding, body, headers)
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    encoding: Encoding,
+    body: bytes,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    head = [
+        (b"content-type", encoding.value.encode()),
+        (b"content-length", b"%d" % len(body)),
+        *(headers or []),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})

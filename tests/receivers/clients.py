@@ -1,0 +1,170 @@
+"""A client for each transport, with one face: a body goes in, an answer comes out."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from receivers.otlp_requests import to_json
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+TIMEOUT = 20.0
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+Transport = Literal["grpc", "http-protobuf", "http-json"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client sees; `code` is a gRPC code's name or an HTTP status."""
+
+    ok: bool
+    code: str | int
+    message: str = ""
+    rejected: int = 0
+    retry_after: float | None = None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Client(Protocol):
+    """Sends requests over one transport."""
+
+    transport: Transport
+
+    def send(self, body: bytes, *, compressed: bool = False) -> Answer:
+        """Send a request that is given in protobuf."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class GrpcClient:
+    """OTLP over gRPC with raw bytes."""
+
+    transport: Transport = "grpc"
+
+    def __init__(self, port: int) -> None:
+        # Without a channel argument of its own, channels to one address share a connection.
+        self.channel = grpc.insecure_channel(
+            f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        )
+        self.export: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(EXPORT)
+
+    def send(self, body: bytes, *, compressed: bool = False) -> Answer:
+        """Send a request and wait for its answer."""
+        compression = grpc.Compression.Gzip if compressed else grpc.Compression.NoCompression
+        try:
+            response, call = self.export.with_call(body, timeout=TIMEOUT, compression=compression)
+        except grpc.RpcError as error:
+            return refused_by_grpc(error)
+        headers = {key: str(value) for key, value in call.initial_metadata()}
+        return _taken("OK", response, headers)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.channel.close()
+
+
+class HttpClient:
+    """OTLP over HTTP on one kept-alive connection."""
+
+    def __init__(self, port: int, media_type: str) -> None:
+        self.transport: Transport = "http-json" if media_type == JSON else "http-protobuf"
+        self.media_type = media_type
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+
+    def send(self, body: bytes, *, compressed: bool = False) -> Answer:
+        """Send a request, given in protobuf, in this client's encoding."""
+        body = to_json(body) if self.media_type == JSON else body
+        return self.send_encoded(
+            gzip.compress(body) if compressed else body,
+            {"Content-Encoding": "gzip"} if compressed else {},
+        )
+
+    def send_encoded(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send exactly these bytes."""
+        return self.call("POST", "/v1/traces", body, {"Content-Type": self.media_type, **headers})
+
+    def call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send any HTTP request."""
+        self.connection.request(method, path, body, dict(headers))
+        response = self.connection.getresponse()
+        return http_answer(response.status, dict(response.getheaders()), response.read())
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.connection.close()
+
+
+def refused_by_grpc(error: grpc.RpcError) -> Answer:
+    """The answer that grpcio's client raises."""
+    assert isinstance(error, grpc.Call)
+    return Answer(
+        ok=False,
+        code=error.code().name,
+        message=error.details() or "",
+        retry_after=_retry_info(dict(error.trailing_metadata() or ())),
+    )
+
+
+def http_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """The answer in an HTTP response, read in the encoding that it says it has."""
+    headers = {name.lower(): value for name, value in headers.items()}
+    is_json = headers["content-type"] == JSON
+    if status == 200:
+        return _taken(200, _response_from_json(body) if is_json else body, headers, body)
+    message = json.loads(body)["message"] if is_json else status_pb2.Status.FromString(body).message
+    retry_after = headers.get("retry-after")
+    return Answer(
+        ok=False,
+        code=status,
+        message=message,
+        retry_after=None if retry_after is None else float(retry_after),
+        body=body,
+        headers=headers,
+    )
+
+
+def _taken(
+    code: str | int, response: bytes, headers: Mapping[str, str], body: bytes | None = None
+) -> Answer:
+    partial = ExportTraceServiceResponse.FromString(response).partial_success
+    return Answer(
+        ok=True,
+        code=code,
+        message=partial.error_message,
+        rejected=partial.rejected_spans,
+        body=response if body is None else body,
+        headers=headers,
+    )
+
+
+def _response_from_json(body: bytes) -> bytes:
+    partial = json.loads(body).get("partialSuccess", {})
+    response = ExportTraceServiceResponse()
+    if partial:
+        response.partial_success.rejected_spans = int(partial["rejectedSpans"])
+        response.partial_success.error_message = partial["errorMessage"]
+    return response.SerializeToString()
+
+
+def _retry_info(trailers: Mapping[str, str | bytes]) -> float | None:
+    details = trailers.get("grpc-status-details-bin")
+    if not isinstance(details, bytes):
+        return None
+    for detail in status_pb2.Status.FromString(details).details:
+        retry_info = error_details_pb2.RetryInfo()
+        if detail.Unpack(retry_info):
+            delay: float = retry_info.retry_delay.ToNanoseconds() / 1e9
+            return delay
+    return None
