@@ -34,7 +34,12 @@ def test_what_remains_is_the_time_to_the_next_change(elapsed: float) -> None:
 def test_the_screen_says_what_happens_and_where_to_look() -> None:
     assert describe(phase_at(18.0)) == "all is well; in 12 s payment will fail on purpose"
     assert describe(phase_at(40.0)) == (
-        "payment now fails on purpose (40% of charges) and is slow: watch checkout (20 s left)"
+        "payment fails on purpose (40%) and is slow: watch checkout, 20 s left"
     )
     assert describe(phase_at(62.0)).startswith("payment works again")
     assert describe(phase_at(100.0)) == "all is well; in 50 s payment will fail on purpose"
+
+
+@pytest.mark.parametrize("elapsed", range(0, 150, 3))
+def test_the_story_fits_a_line_of_80_columns_after_the_time(elapsed: int) -> None:
+    assert len(f"1234 s  {describe(phase_at(float(elapsed)))}") <= 80

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from spanmill.cli.demo.screen import draw
+from spanmill.cli.demo.screen import LiveDisplay, draw
 from spanmill.cli.demo.view import View
 from spanmill.cli.demo.window import Row
 
@@ -33,14 +33,14 @@ def drawn(what: View, *, width: int = 80, height: int = 24, no_color: bool = Fal
         no_color=no_color,
         legacy_windows=False,
     )
-    console.print(draw(what, height))
+    console.print(draw(what, width, height))
     return out.getvalue()
 
 
 def lines(what: View, *, width: int = 80, height: int = 24) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height)
     with console.capture() as capture:
-        console.print(draw(what, height))
+        console.print(draw(what, width, height))
     return capture.get().splitlines()
 
 
@@ -97,3 +97,34 @@ def test_errors_are_coloured_and_no_color_is_honoured(
     assert red in drawn(view(shop))
     assert "\x1b[3" not in drawn(view(shop), no_color=True)
     assert ";31m" not in drawn(view(shop), no_color=True)
+
+
+def test_on_a_narrow_terminal_names_give_way_and_figures_do_not(
+    view: Callable[..., View], shop: list[Row]
+) -> None:
+    text = lines(view(shop), width=56)
+    assert max(map(len, text)) <= 56
+    pages = next(line for line in text if "GET /prod" in line)
+    assert "…" in pages
+    assert pages.split()[-5:] == ["123.4", "0.0%", "12ms", "250ms", "1.2s"]
+
+
+def test_the_arrow_is_explained_where_it_is_seen(
+    view: Callable[..., View], row: Callable[..., Row]
+) -> None:
+    server, client = row("cart", "GET /carts"), row("cart", "GET /products", "CLIENT")
+    assert "→ a call" in "\n".join(lines(view([server, client])))
+    assert "→" not in "\n".join(lines(view([server])))
+
+
+def test_a_notice_too_long_for_its_line_is_there_in_full_at_the_end(
+    view: Callable[..., View],
+) -> None:
+    out = io.StringIO()
+    display = LiveDisplay(Console(file=out, width=40, height=24, force_terminal=True))
+    notice = "cart ended with exit code 1: " + "a long reason " * 5
+    display.start()
+    display.update(view(notices=[notice]))
+    assert notice not in out.getvalue()
+    display.stop()
+    assert out.getvalue().endswith(f"{notice}\n")

@@ -8,6 +8,7 @@ from spanmill.cli.demo.summary import introduction, summary
 def test_the_introduction_names_the_addresses_and_a_port_that_was_taken() -> None:
     lines = introduction({GRPC: 4317, HTTP: 40001, METRICS: 9464})
     text = "\n".join(lines)
+    assert max(map(len, lines)) <= 80
     assert "http://127.0.0.1:9464/metrics" in text
     assert "http://127.0.0.1:4317 (gRPC), http://127.0.0.1:40001 (HTTP)" in text
     assert [line for line in lines if "taken" in line] == [

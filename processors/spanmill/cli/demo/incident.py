@@ -38,8 +38,8 @@ def describe(phase: Phase) -> str:
     seconds = f"{max(1, round(phase.remaining))} s"
     if phase.failing:
         return (
-            f"payment now fails on purpose ({FAILURE_RATIO:.0%} of charges) and is slow: "
-            f"watch checkout ({seconds} left)"
+            f"payment fails on purpose ({FAILURE_RATIO:.0%}) and is slow: "
+            f"watch checkout, {seconds} left"
         )
     if phase.settling:
         return "payment works again: the figures recover as the window moves on"

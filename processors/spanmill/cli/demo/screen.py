@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
+from collections.abc import Sequence
+
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from spanmill.cli.demo.view import COLUMNS, View, cells, most_telling, totals
+from spanmill.cli.demo.view import COLUMNS, View, cells, is_outgoing, most_telling, totals
 from spanmill.cli.demo.window import Row
 
 _AROUND = 9  # lines that are not the table's rows, one of them for the cursor
+_SERVICE = 16  # columns at most for the name of a service
+_OPERATION = 9  # columns at least for the name of an operation
 _FEW_ERRORS = 0.0
 _MANY_ERRORS = 0.05
 
@@ -20,6 +24,7 @@ class LiveDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._notices: Sequence[str] = ()
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def start(self) -> None:
@@ -28,47 +33,56 @@ class LiveDisplay:
 
     def update(self, view: View) -> None:
         """Draw the view."""
-        drawn = draw(view, self._console.height)
+        self._notices = view.notices
+        drawn = draw(view, self._console.width, self._console.height)
         self._live.update(drawn, refresh=True)
 
     def stop(self) -> None:
-        """Leave the last view on the terminal."""
+        """Leave the last view on the terminal, and below it what its lines had no room for."""
         self._live.stop()
+        for notice in self._notices:
+            print(notice, file=self._console.file)
 
 
-def draw(view: View, height: int) -> RenderableType:
-    """The view for a terminal of `height` lines."""
+def draw(view: View, width: int, height: int) -> RenderableType:
+    """The view for a terminal of `width` columns and `height` lines."""
     endpoints = view.endpoints
     room = height - _AROUND - len(view.notices)
     shown = most_telling(view.rows, room)
     parts: list[RenderableType] = [
         _line(f"{view.elapsed:4.0f} s  {view.story}", "bold red" if view.alarm else "bold"),
         *(_line(notice, "bold red") for notice in view.notices),
-        _table(shown),
-        _line(_below(view, len(shown)), "dim"),
+        _table(shown, width),
+        _line(_below(view, shown), "dim"),
         Text(),
-        _labelled("metrics", f"curl {endpoints.scrape}"),
+        _labelled("metrics", f"curl {endpoints.scrape} · Ctrl-C ends"),
         _labelled("your app", f"OTEL_EXPORTER_OTLP_ENDPOINT={endpoints.grpc} (gRPC)"),
-        _labelled("", f"{'or':>27} {endpoints.http} (HTTP) · Ctrl-C ends"),
+        _labelled("", f"{'or':>27} {endpoints.http} (HTTP)"),
     ]
     return Group(*parts)
 
 
-def _below(view: View, shown: int) -> str:
+def _below(view: View, shown: list[Row]) -> str:
     if view.scrape is None or not view.rows:
         return "waiting for the first spans"
-    hidden = len(view.rows) - shown
+    hidden = len(view.rows) - len(shown)
     more = f" · {hidden} rows more in a taller window" if hidden else ""
-    return f"over {view.window:.0f} s · {totals(view.scrape)}{more}"
+    arrows = " · → a call that it makes" if any(map(is_outgoing, shown)) else ""
+    return f"over {view.window:.0f} s · {totals(view.scrape)}{more}{arrows}"
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[Row], width: int) -> Table:
+    lines = [cells(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *lines, strict=True)]
+    # Names give way on a narrow terminal, figures never: half of a figure misleads.
+    widths[0] = min(widths[0], _SERVICE)
+    widths[1] = max(_OPERATION, min(widths[1], width - sum(widths) + widths[1] - len(widths)))
     table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="bold")
-    for column, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if column < 2 else "right", no_wrap=True)
+    for column, (name, wide) in enumerate(zip(COLUMNS, widths, strict=True)):
+        justify: JustifyMethod = "left" if column < 2 else "right"
+        table.add_column(name, justify=justify, width=wide, no_wrap=True)
     service = None
-    for row in rows:
-        texts = cells(row)
+    for row, texts in zip(rows, lines, strict=True):
         # A service is named once, on its first row.
         name = "" if texts[0] == service else texts[0]
         service = texts[0]

@@ -23,7 +23,7 @@ def introduction(ports: Mapping[str, int]) -> list[str]:
     ]
     names = ", ".join(service.name for service in SERVICES)
     return [
-        "spanmill demo: the traffic of a small shop, and the metrics that its spans become",
+        "spanmill demo: a small shop, and the metrics that its spans become",
         f"  metrics  {endpoints.scrape}",
         f"  OTLP     {endpoints.grpc} (gRPC), {endpoints.http} (HTTP)",
         *replaced,

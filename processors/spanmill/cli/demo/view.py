@@ -80,6 +80,11 @@ def operation_name(operation: Operation) -> str:
     return f"→ {operation.span_name}" if outgoing else operation.span_name
 
 
+def is_outgoing(row: Row) -> bool:
+    """Whether it is about calls that the service makes, not about requests that it answers."""
+    return row.operation.span_kind in _OUTGOING
+
+
 def printable(text: str) -> str:
     """`text` without control characters: names come from whoever sends spans."""
     return "".join(character if character.isprintable() else "?" for character in text)
