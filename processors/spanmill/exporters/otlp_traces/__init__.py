@@ -1,0 +1,1 @@
+"""Traces to their destinations over OTLP, as the bytes that were received."""

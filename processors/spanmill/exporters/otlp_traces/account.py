@@ -1,0 +1,70 @@
+"""What became of the spans for one destination: its side of the books."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Final
+
+import numpy as np
+
+from spanmill.journal.log import Cursor, ReadRecord
+from spanmill.telemetry import Telemetry
+
+DELIVERED: Final = "delivered"
+REJECTED: Final = "rejected_by_peer"
+DEAD_LETTERED: Final = "dead_lettered"
+EXPIRED: Final = "expired"
+
+
+class Account:
+    """Counts a destination's spans by outcome, in step with its cursor.
+
+    At every moment in which `books` is free: accepted = delivered + rejected_by_peer +
+    dead_lettered + expired + what the cursor has queued.
+    """
+
+    def __init__(
+        self, name: str, telemetry: Telemetry, books: AbstractContextManager[object]
+    ) -> None:
+        self.name: Final = name
+        self._telemetry = telemetry
+        self._books = books
+        self._totals: Counter[str] = Counter()
+
+    def total(self, outcome: str) -> int:
+        """Spans with this outcome so far."""
+        with self._books:
+            return self._totals[outcome]
+
+    def expired(self, spans: int) -> None:
+        """The cursor gave up spans that were not yet read; `books` is held meanwhile."""
+        with self._books:
+            self._count(EXPIRED, spans)
+
+    def settle(self, cursor: Cursor, records: Sequence[ReadRecord], outcomes: Counter[str]) -> None:
+        """These records were answered for; the outcomes sum to their spans."""
+        with self._books:
+            for outcome, spans in outcomes.items():
+                self._count(outcome, spans)
+            cursor.acknowledge(records)
+
+    def show_queue(self, cursor: Cursor) -> None:
+        """Set the gauges of what waits; to be called under `books` before each snapshot."""
+        self._telemetry.export_queued_spans.set(cursor.queued_items, self.name)
+        self._telemetry.export_queued_bytes.set(cursor.queued_bytes, self.name)
+
+    def sent_again(self) -> None:
+        """A request is about to be sent another time."""
+        self._telemetry.export_retries.add(1, self.name)
+
+    def took(self, seconds: float) -> None:
+        """A request was answered, or given up, after this time."""
+        duration = np.array([max(0, round(seconds * 1e9))], np.uint64)
+        self._telemetry.export_duration.observe(duration, self.name)
+
+    def _count(self, outcome: str, spans: int) -> None:
+        if spans:
+            self._totals[outcome] += spans
+            self._telemetry.export_spans.add(spans, self.name, outcome)

@@ -1,0 +1,40 @@
+"""Serialised requests of spans, made small or large on purpose."""
+
+from __future__ import annotations
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+Flat = list[tuple[bytes, bytes, bytes]]
+
+
+def request_of(
+    *names: str, service: str = "shop", padding: int = 0, spans_per_scope: int = 1000
+) -> bytes:
+    """A request with a span for each name; `padding` bytes of trace state make each larger."""
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = service
+    for number, name in enumerate(names):
+        if number % spans_per_scope == 0:
+            scope = resource.scope_spans.add()
+        span = scope.spans.add(name=name, kind=2, start_time_unix_nano=1, end_time_unix_nano=2)
+        span.trace_id = (number + 1).to_bytes(16, "big")
+        span.span_id = (number + 1).to_bytes(8, "big")
+        span.trace_state = "x" * padding
+    return request.SerializeToString()
+
+
+def names_in(payload: bytes) -> list[str]:
+    request = ExportTraceServiceRequest.FromString(payload)
+    return [s.name for r in request.resource_spans for sc in r.scope_spans for s in sc.spans]
+
+
+def flatten(payload: bytes) -> Flat:
+    """Resource, scope and span of each span, as bytes: equal where only the grouping differs."""
+    request = ExportTraceServiceRequest.FromString(payload)
+    return [
+        (r.resource.SerializeToString(), s.scope.SerializeToString(), span.SerializeToString())
+        for r in request.resource_spans
+        for s in r.scope_spans
+        for span in s.spans
+    ]

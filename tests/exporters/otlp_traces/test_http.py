@@ -1,0 +1,359 @@
+"""The HTTP sender against a real server."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from google.rpc.status_pb2 import Status
+
+from exporters.otlp_traces.certificates import Certificates
+from exporters.otlp_traces.peers import Answer, Drip, Hang, HttpPeer, Reset, no_one, partial
+from exporters.otlp_traces.settings_for import settings_for
+from spanmill.clock import SystemClock
+from spanmill.errors import StartError
+from spanmill.exporters.otlp_traces.http import HttpSender
+from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
+from spanmill.exporters.otlp_traces.settings import DestinationSettings, TlsSettings
+from spanmill.testing import ManualClock
+
+TIMEOUT = 20.0
+SHORT = 0.2  # for peers that never answer
+
+
+def sender_to(peer: HttpPeer, **settings: object) -> HttpSender:
+    return HttpSender(settings_for(peer.port, **settings), SystemClock())  # type: ignore[arg-type]  # by name
+
+
+@pytest.fixture
+def sender(http_peer: HttpPeer) -> HttpSender:
+    return sender_to(http_peer)
+
+
+def test_a_request_arrives_as_it_is(http_peer: HttpPeer, sender: HttpSender) -> None:
+    assert sender.send(b"\x0a\x00", TIMEOUT) == Delivered()
+    assert http_peer.seen == [b"\x0a\x00"]
+    assert http_peer.paths == ["/v1/traces"]
+    headers = http_peer.headers[0]
+    assert headers["content-type"] == "application/x-protobuf"
+    assert headers["content-length"] == "2"
+    assert headers["user-agent"] == "spanmill/test"
+    assert "content-encoding" not in headers
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("", "/v1/traces"), ("/", "/v1/traces"), ("/otlp", "/otlp/v1/traces")],
+)
+def test_the_traces_path_goes_behind_the_endpoint(
+    http_peer: HttpPeer, path: str, expected: str
+) -> None:
+    settings = settings_for(f"http://127.0.0.1:{http_peer.port}{path}")
+    assert HttpSender(settings, SystemClock()).send(b"", TIMEOUT) == Delivered()
+    assert http_peer.paths == [expected]
+
+
+def test_headers_go_with_every_request(http_peer: HttpPeer) -> None:
+    sender = sender_to(http_peer, headers={"X-Scope-OrgID": "shop", "User-Agent": "mine"})
+    for _ in range(2):
+        sender.send(b"", TIMEOUT)
+    assert [h["x-scope-orgid"] for h in http_peer.headers] == ["shop", "shop"]
+    assert http_peer.headers[0]["user-agent"] == "mine"
+
+
+def test_gzip_wraps_the_whole_body(http_peer: HttpPeer) -> None:
+    body = b"spans " * 1000
+    assert sender_to(http_peer, compression="gzip").send(body, TIMEOUT) == Delivered()
+    assert http_peer.seen == [body]
+    assert http_peer.headers[0]["content-encoding"] == "gzip"
+    assert int(http_peer.headers[0]["content-length"]) < 200
+
+
+def test_one_connection_serves_many_requests(http_peer: HttpPeer, sender: HttpSender) -> None:
+    http_peer.script.extend([Answer(), Answer(503), Answer(400, b"no"), Answer(413), Answer()])
+    for _ in range(5):
+        sender.send(b"x", TIMEOUT)
+    assert len(http_peer.connections) == 1
+
+
+def test_a_kept_connection_that_the_peer_closed_is_replaced_at_once(
+    http_peer: HttpPeer, sender: HttpSender
+) -> None:
+    http_peer.script.extend([Answer(), Reset(), Answer()])
+    assert sender.send(b"a", TIMEOUT) == Delivered()
+    assert sender.send(b"b", TIMEOUT) == Delivered()
+    assert http_peer.seen == [b"a", b"b", b"b"]
+
+
+SUCCESSES: list[tuple[Answer, Reply]] = [
+    (Answer(200), Delivered()),
+    (Answer(204), Delivered()),
+    (Answer(200, partial(3, "three were bad")), Delivered(3, "three were bad")),
+    (Answer(200, partial(0, "slow down")), Delivered(0, "slow down")),
+    (Answer(200, partial(-5)), Delivered(0)),
+    (Answer(200, b"<html>welcome</html>"), Delivered(unreadable=True)),
+    (Answer(200, b"\x0a\x05\x08\x01"), Delivered(unreadable=True)),
+    (Answer(200, bytes(70_000)), Delivered(unreadable=True)),
+    (
+        Answer(200, b"5\r\nabc", {"transfer-encoding": "chunked", "connection": "close"}),
+        Delivered(unreadable=True),
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "reply"), SUCCESSES)
+def test_a_success_is_understood(
+    http_peer: HttpPeer, sender: HttpSender, answer: Answer, reply: Reply
+) -> None:
+    http_peer.script.append(answer)
+    assert sender.send(b"x", TIMEOUT) == reply
+    assert sender.send(b"y", TIMEOUT) == Delivered()
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_these_answers_may_be_tried_again(
+    http_peer: HttpPeer, sender: HttpSender, status: int
+) -> None:
+    http_peer.script.append(Answer(status))
+    assert sender.send(b"x", TIMEOUT) == Retry(f"answered {status}")
+
+
+@pytest.mark.parametrize("status", [400, 408, 422, 500])
+def test_these_answers_are_about_the_content(
+    http_peer: HttpPeer, sender: HttpSender, status: int
+) -> None:
+    http_peer.script.append(Answer(status))
+    assert sender.send(b"x", TIMEOUT) == Permanent(f"answered {status}", by_content=True)
+
+
+@pytest.mark.parametrize("status", [301, 307, 308, 401, 403, 404, 405, 415, 501])
+def test_these_answers_would_be_the_same_for_any_content(
+    http_peer: HttpPeer, sender: HttpSender, status: int
+) -> None:
+    http_peer.script.append(Answer(status, headers={"location": "/elsewhere"}))
+    assert sender.send(b"x", TIMEOUT) == Permanent(f"answered {status}", by_content=False)
+    assert http_peer.paths == ["/v1/traces"]
+
+
+def test_too_large_is_its_own_answer(http_peer: HttpPeer, sender: HttpSender) -> None:
+    http_peer.script.append(Answer(413))
+    assert sender.send(b"x", TIMEOUT) == TooLarge("answered 413")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (Status(code=3, message="bad trace id").SerializeToString(), "bad trace id"),
+        (b"trace ids must be 128 bit\n", "trace ids must be 128 bit"),
+        (b"\x00\xff\x1b[31mred", "\ufffd [31mred"),
+        (b"<p>" + b"long " * 1000, "<p>" + "long " * 59 + "l…"),
+        (b"", ""),
+    ],
+)
+def test_the_reason_is_the_peers_own_words(
+    http_peer: HttpPeer, sender: HttpSender, body: bytes, words: str
+) -> None:
+    http_peer.script.append(Answer(400, body))
+    reply = sender.send(b"x", TIMEOUT)
+    assert reply == Permanent("answered 400" + (f": {words}" if words else ""))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        (formatdate(1_000_000_030, usegmt=True), 30.0),
+        (formatdate(1_000_000_030), 30.0),
+        (formatdate(999_999_000, usegmt=True), 0.0),
+        ("soon", None),
+        ("-1", None),
+        ("1e9", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(
+    http_peer: HttpPeer, value: str, seconds: float | None
+) -> None:
+    http_peer.script.append(Answer(503, headers={"retry-after": value}))
+    sender = HttpSender(settings_for(http_peer.port), _ClockAt(1_000_000_000))
+    reply = sender.send(b"x", TIMEOUT)
+    assert isinstance(reply, Retry)
+    assert reply.after == (pytest.approx(seconds) if seconds is not None else None)
+
+
+class _ClockAt(SystemClock):
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+
+    def time_ns(self) -> int:
+        return self._seconds * 10**9
+
+
+def test_a_refused_connection_is_said_in_plain_words() -> None:
+    with no_one() as port:
+        reply = HttpSender(settings_for(port), SystemClock()).send(b"x", TIMEOUT)
+    assert reply == Retry("connection refused")
+
+
+def test_a_name_that_does_not_exist_is_said_in_plain_words() -> None:
+    sender = HttpSender(settings_for("http://nowhere.invalid:4318"), SystemClock())
+    assert sender.send(b"x", TIMEOUT) == Retry("the name nowhere.invalid can't be resolved")
+
+
+def test_a_reset_connection_was_not_answered(http_peer: HttpPeer, sender: HttpSender) -> None:
+    http_peer.otherwise = lambda body: Reset()
+    assert sender.send(b"x", TIMEOUT) == Retry("connection reset by peer", unanswered=True)
+
+
+SILENT = [
+    Hang(),
+    Drip(),
+    Drip(b"HTTP/1.1 200 OK\r\nx-header: "),
+    Drip(b"HTTP/1.1 503 Unavailable"),
+]
+
+
+@pytest.mark.parametrize("action", SILENT)
+def test_one_time_limit_holds_for_the_whole_request(
+    http_peer: HttpPeer, sender: HttpSender, action: Hang | Drip
+) -> None:
+    http_peer.script.append(action)
+    reply = sender.send(b"x", SHORT)
+    assert reply == Retry("no complete answer within 0.2 s", unanswered=True)
+    assert sender.send(b"y", TIMEOUT) == Delivered()
+
+
+def test_a_success_whose_body_never_ends_is_a_success(
+    http_peer: HttpPeer, sender: HttpSender
+) -> None:
+    http_peer.script.append(Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n"))
+    assert sender.send(b"x", SHORT) == Delivered(unreadable=True)
+    assert sender.send(b"y", TIMEOUT) == Delivered()
+
+
+def test_an_error_whose_body_never_ends_is_that_error(
+    http_peer: HttpPeer, sender: HttpSender
+) -> None:
+    http_peer.script.append(Drip(b"HTTP/1.1 503 Busy\r\nretry-after: 9\r\n\r\n"))
+    reply = sender.send(b"x", SHORT)
+    assert isinstance(reply, Retry)
+    assert reply.reason.startswith("answered 503")
+    assert reply.after == 9.0
+
+
+def test_a_peer_that_does_not_read_is_given_up_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as deaf:
+        settings = settings_for(deaf.getsockname()[1])
+        reply = HttpSender(settings, SystemClock()).send(bytes(50_000_000), SHORT)
+    assert reply == Retry("no complete answer within 0.2 s", unanswered=True)
+
+
+def test_an_answer_that_is_no_http_may_be_tried_again(
+    http_peer: HttpPeer, sender: HttpSender
+) -> None:
+    http_peer.otherwise = lambda body: Answer(200)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        settings = settings_for(server.getsockname()[1])
+        reply = HttpSender(settings, SystemClock()).send(b"x", TIMEOUT)
+        thread.join()
+    assert isinstance(reply, Retry)
+    assert "ssh-2.0" in reply.reason
+
+
+def test_closing_ends_a_request_in_flight(
+    http_peer: HttpPeer,
+    sender: HttpSender,
+    eventually: Callable[[Callable[[], object], str], None],
+) -> None:
+    http_peer.script.append(Hang())
+    replies: list[Reply] = []
+    thread = threading.Thread(target=lambda: replies.append(sender.send(b"x", 1000)))
+    thread.start()
+    eventually(lambda: http_peer.seen, "the request has arrived")
+    sender.close()
+    thread.join(TIMEOUT)
+    assert replies == [Retry("the sender is closed")]
+    assert sender.send(b"y", TIMEOUT) == Retry("the sender is closed")
+
+
+def secure(peer: HttpPeer, tls: TlsSettings, host: str = "localhost") -> DestinationSettings:
+    return settings_for(f"https://{host}:{peer.port}", tls=tls)
+
+
+def test_tls_with_a_named_authority(certificates: Certificates) -> None:
+    peer = HttpPeer(certificates.server_context(ask_client=False))
+    settings = secure(peer, TlsSettings(ca_file=certificates.file("server.pem")))
+    assert HttpSender(settings, SystemClock()).send(b"x", TIMEOUT) == Delivered()
+    assert peer.seen == [b"x"]
+    peer.close()
+
+
+def test_tls_that_is_not_trusted_is_said_and_may_be_tried_again(
+    certificates: Certificates,
+) -> None:
+    peer = HttpPeer(certificates.server_context(ask_client=False))
+    reply = HttpSender(secure(peer, TlsSettings()), SystemClock()).send(b"x", TIMEOUT)
+    assert reply == Retry("TLS: self-signed certificate")
+    assert peer.seen == []
+    peer.close()
+
+
+def test_tls_with_our_own_certificate(certificates: Certificates) -> None:
+    peer = HttpPeer(certificates.server_context(ask_client=True))
+    ours = TlsSettings(
+        certificates.file("server.pem"),
+        certificates.file("client.pem"),
+        certificates.file("client.key"),
+    )
+    assert HttpSender(secure(peer, ours), SystemClock()).send(b"x", TIMEOUT) == Delivered()
+    nameless = TlsSettings(certificates.file("server.pem"))
+    reply = HttpSender(secure(peer, nameless), SystemClock()).send(b"x", TIMEOUT)
+    assert isinstance(reply, Retry)
+    assert peer.seen == [b"x"]
+    peer.close()
+
+
+def test_a_tls_handshake_that_is_never_answered_ends_in_time(certificates: Certificates) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"https://localhost:{deaf.getsockname()[1]}"
+        tls = TlsSettings(certificates.file("server.pem"))
+        reply = HttpSender(settings_for(url, tls=tls), SystemClock()).send(b"x", SHORT)
+    assert isinstance(reply, Retry)
+    assert "within 0.2 s" in reply.reason
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (("missing.pem", None, None), r"tls\.ca_file: can't use .*missing\.pem: No such file"),
+        (("server.key", None, None), r"tls\.ca_file: can't use .*server\.key"),
+        ((None, "missing.pem", None), r"tls\.cert_file: can't use .*missing\.pem .*No such file"),
+        ((None, "client.pem", "server.key"), r"tls\.cert_file: .*key values mismatch"),
+        ((None, None, "client.key"), r"tls\.key_file: needs cert_file"),
+    ],
+)
+def test_a_wrong_file_is_said_at_the_start(
+    certificates: Certificates, files: tuple[str | None, ...], sentence: str
+) -> None:
+    ca, cert, key = (_path(certificates, name) for name in files)
+    settings = settings_for("https://localhost:4318", tls=TlsSettings(ca, cert, key))
+    with pytest.raises(StartError, match=rf"^exporters\.otlp_traces\.tempo\.{sentence}"):
+        HttpSender(settings, ManualClock())
+
+
+def _path(certificates: Certificates, name: str | None) -> Path | None:
+    return certificates.file(name) if name is not None else None
