@@ -1,0 +1,74 @@
+"""What is measured in which order: every target takes every workload, in turns."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.ingest.machine import split_cpus
+from benchmarks.ingest.measurement import Measurement, Procedure, Workload, measure
+from benchmarks.ingest.payloads import Payloads, read_recording, regroup
+from benchmarks.ingest.process import pinned
+from benchmarks.ingest.table import Row
+from benchmarks.ingest.targets import Target
+from spanmill.clock import Clock
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured.
+
+    `passes` over the recording in each run: None means as many as the batch size calls for.
+    `spans` None means all that were recorded.
+    """
+
+    targets: Sequence[Target]
+    batches: Sequence[int]
+    forward: Sequence[bool]
+    rounds: int
+    passes: int | None
+    in_flight: int
+    recording: Path
+    spans: int | None
+
+    def run(self, clock: Clock, random_source: random.Random, progress: Progress) -> list[Row]:
+        """A row for each target and workload; `progress` gets a line after each run."""
+        target_cpus, load_cpus = split_cpus(os.sched_getaffinity(0))
+        recording = read_recording(self.recording)
+        rows: list[Row] = []
+        with pinned(load_cpus):
+            for batch in self.batches:
+                payloads = Payloads(regroup(recording, batch, self.spans), clock, random_source)
+                procedure = Procedure(
+                    self.passes or _passes(batch), self.in_flight, target_cpus, load_cpus
+                )
+                for forward in self.forward:
+                    workload = Workload(batch, forward)
+                    rows += self._alternate(workload, payloads, procedure, progress)
+        return rows
+
+    def _alternate(
+        self, workload: Workload, payloads: Payloads, procedure: Procedure, progress: Progress
+    ) -> list[Row]:
+        """The targets take turns, so that a noisy minute meets all of them."""
+        runs: dict[str, list[Measurement]] = {target.name: [] for target in self.targets}
+        for number in range(1, self.rounds + 1):
+            for target in self.targets:
+                measurement = measure(target, workload, payloads, procedure)
+                runs[target.name].append(measurement)
+                void = measurement.books.void()
+                progress(
+                    f"{workload.path}, {workload.batch} a request, round {number}: {target.name} "
+                    + (f"void: {void}" if void else f"{measurement.microseconds_a_span:.2f} µs")
+                )
+        return [Row(workload, name, measured) for name, measured in runs.items()]
+
+
+def _passes(batch: int) -> int:
+    """CPU time has steps of 10 ms: the cheaper a span, the more of them are needed."""
+    return 1 if batch < 100 else 2 if batch < 512 else 4

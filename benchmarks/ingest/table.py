@@ -1,0 +1,108 @@
+"""Measurements as a Markdown table, and the table put into a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from benchmarks.ingest.measurement import Measurement, Workload
+from spanmill.errors import StartError
+
+BEGIN: Final = "<!-- benchmarks.ingest begins -->"
+END: Final = "<!-- benchmarks.ingest ends -->"
+
+_HEADINGS: Final = (
+    "path",
+    "spans a request",
+    "process",
+    "CPU a span, µs",
+    "spans per CPU-second",
+    "ratio",
+    "ack p50, ms",
+    "ack p99, ms",
+    "RSS idle, MB",
+    "RSS peak, MB",
+)
+_TEXT_COLUMNS: Final = {"path", "process"}
+_NOTHING: Final = "-"
+_MB: Final = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All rounds of one target with one workload; one round that is void makes the row void."""
+
+    workload: Workload
+    target: str
+    rounds: Sequence[Measurement]
+
+    def void(self) -> str | None:
+        """Why its figures mean nothing; None where they do."""
+        return next((reason for each in self.rounds if (reason := each.books.void())), None)
+
+    def microseconds_a_span(self) -> float:
+        """The median over the rounds."""
+        return self._median(lambda each: each.microseconds_a_span)
+
+    def cells(self, baseline: Row | None) -> list[str]:
+        """The whole line; `baseline` is the row whose ratio is 1."""
+        cells = [self.workload.path, f"{self.workload.batch:,}", self.target]
+        reason = self.void()
+        if reason:
+            cells.append(f"void: {reason}")
+            return cells + [_NOTHING] * (len(_HEADINGS) - len(cells))
+        cpu = self.microseconds_a_span()
+        all_cpu = [each.microseconds_a_span for each in self.rounds]
+        return [
+            *cells,
+            f"{cpu:.2f} ({min(all_cpu):.2f} to {max(all_cpu):.2f})",
+            f"{1e6 / cpu:,.0f}" if cpu else _NOTHING,
+            self._ratio(baseline),
+            f"{self._median(lambda each: each.ack_p50) * 1e3:.1f}",
+            f"{self._median(lambda each: each.ack_p99) * 1e3:.1f}",
+            f"{self._median(lambda each: each.idle_bytes) / _MB:.0f}",
+            f"{max(each.peak_bytes for each in self.rounds) / _MB:.0f}",
+        ]
+
+    def _ratio(self, baseline: Row | None) -> str:
+        if baseline is None or baseline.void() or not baseline.microseconds_a_span():
+            return _NOTHING
+        return f"{self.microseconds_a_span() / baseline.microseconds_a_span():.2f}"
+
+    def _median(self, figure: Callable[[Measurement], float]) -> float:
+        return median(figure(each) for each in self.rounds)
+
+
+def render(rows: Sequence[Row], baseline: str) -> str:
+    """The table; ratios are to the target named `baseline` with the same workload."""
+    ordered = sorted(rows, key=lambda row: (row.workload.forward, row.workload.batch))
+    baselines = {row.workload: row for row in rows if row.target == baseline}
+    return "\n".join(
+        f"| {' | '.join(cells)} |"
+        for cells in (
+            _HEADINGS,
+            ["---" if heading in _TEXT_COLUMNS else "---:" for heading in _HEADINGS],
+            *(row.cells(baselines.get(row.workload)) for row in ordered),
+        )
+    )
+
+
+def put(page: Path, text: str) -> None:
+    """Replace what stands between the two marks of the page."""
+    before, after = around_marks(page)
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def around_marks(page: Path) -> tuple[str, str]:
+    """What stands before and after the place for the table; StartError if there is none."""
+    try:
+        before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    except OSError as error:
+        raise StartError(f"{page}: {error.strerror}") from error
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise StartError(f"{page}: the lines {BEGIN} and {END} are not there")
+    return before, after

@@ -1,0 +1,186 @@
+"""What is measured: spanmill, and the real Collector with `span_metrics`, each as shipped."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from spanmill.errors import StartError
+
+_COLLECTOR_CONFIG = """\
+extensions:
+  health_check: {{endpoint: "127.0.0.1:{ready}"}}
+receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: "127.0.0.1:{grpc}", max_recv_msg_size_mib: 64}}
+connectors:
+  span_metrics:
+    dimensions: [{{name: http.route}}]
+    histogram:
+      exponential: {{max_size: 160}}
+    metrics_flush_interval: 5s
+exporters:
+  prometheus: {{endpoint: "127.0.0.1:{scrape}"}}
+{forwarder}
+service:
+  extensions: [health_check]
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [{exporters}]}}
+    metrics: {{receivers: [span_metrics], exporters: [prometheus]}}
+"""
+
+_COLLECTOR_FORWARDER = """\
+  otlp_http:
+    endpoint: "http://127.0.0.1:{sink}"
+    compression: none
+    sending_queue: {{block_on_overflow: true}}
+"""
+
+_SPANMILL_CONFIG = """\
+receivers:
+  otlp:
+    grpc: {{endpoint: "127.0.0.1:{grpc}"}}
+    http: {{endpoint: "127.0.0.1:{http}"}}
+exporters:
+  prometheus: {{endpoint: "127.0.0.1:{scrape}"}}
+{forwarder}
+span_metrics:
+  dimensions: [http.route]
+"""
+
+_SPANMILL_FORWARDER = """\
+  otlp_traces:
+    sink: {{endpoint: "http://127.0.0.1:{sink}", protocol: http/protobuf}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a target is started, and where it then answers."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    grpc: str
+    ready_url: str
+    scrape_url: str
+
+
+class Target(Protocol):
+    """A program that takes OTLP spans, derives calls and durations, and may forward the spans."""
+
+    name: str
+    calls: tuple[str, ...]
+    """Counters of its scrape, each of which sums to the spans that were counted."""
+
+    def version(self) -> str:
+        """What it says of itself; StartError where it can't be run."""
+        ...
+
+    def prepare(self, folder: Path, sink: int | None) -> Launch:
+        """Write its configuration into `folder`, forwarding to the sink's port if there is one."""
+        ...
+
+
+class Collector:
+    """The Collector on one core (GOMAXPROCS=1), with one histogram (exponential) a label set."""
+
+    name = "Collector"
+    calls: tuple[str, ...] = ("traces_span_metrics_calls_total",)
+
+    def __init__(self, binary: Path) -> None:
+        self._binary = binary
+
+    def version(self) -> str:
+        """Its version line."""
+        return _printed_by([str(self._binary), "--version"])
+
+    def prepare(self, folder: Path, sink: int | None) -> Launch:
+        """Write its configuration; without a sink the spans end in the connector."""
+        ready, receiver, scrape = free_ports(3)
+        forwarder = "" if sink is None else _COLLECTOR_FORWARDER.format(sink=sink)
+        exporters = "span_metrics" if sink is None else "span_metrics, otlp_http"
+        file = folder / "collector.yaml"
+        file.write_text(
+            _COLLECTOR_CONFIG.format(
+                ready=ready, grpc=receiver, scrape=scrape, forwarder=forwarder, exporters=exporters
+            )
+        )
+        return Launch(
+            [str(self._binary), "--config", str(file)],
+            {"GOMAXPROCS": "1"},
+            f"127.0.0.1:{receiver}",
+            f"http://127.0.0.1:{ready}/",
+            f"http://127.0.0.1:{scrape}/metrics",
+        )
+
+
+class Spanmill:
+    """spanmill with its defaults: both dialects, each with classic buckets, one also native."""
+
+    name = "spanmill"
+    calls: tuple[str, ...] = ("traces_spanmetrics_calls_total", "traces_span_metrics_calls_total")
+
+    def __init__(self, python: str = sys.executable) -> None:
+        self._command = [python, "-m", "spanmill.cli.main"]
+
+    def version(self) -> str:
+        """Its version line, which names the decoder and the interpreter."""
+        return _printed_by([*self._command, "--version"])
+
+    def prepare(self, folder: Path, sink: int | None) -> Launch:
+        """Write its configuration; without a sink the spans go nowhere."""
+        receiver, http, scrape = free_ports(3)
+        forwarder = "" if sink is None else _SPANMILL_FORWARDER.format(sink=sink)
+        file = folder / "spanmill.yaml"
+        file.write_text(
+            _SPANMILL_CONFIG.format(grpc=receiver, http=http, scrape=scrape, forwarder=forwarder)
+        )
+        return Launch(
+            [*self._command, "run", "--config", str(file)],
+            {},
+            f"127.0.0.1:{receiver}",
+            f"http://127.0.0.1:{scrape}/readyz",
+            f"http://127.0.0.1:{scrape}/metrics",
+        )
+
+
+def components_folder(environment: Mapping[str, str]) -> Path:
+    """Where `tests/components/build.sh` puts the binaries unless SPANMILL_COMPONENTS says so."""
+    named = environment.get("SPANMILL_COMPONENTS")
+    if named:
+        return Path(named)
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache", "spanmill/components")
+
+
+def free_ports(count: int) -> list[int]:
+    """`count` different TCP ports of 127.0.0.1 that nothing listens on now."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _printed_by(command: Sequence[str]) -> str:
+    try:
+        printed = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ
+        )
+    except OSError as error:
+        raise StartError(
+            f"{command[0]}: {error.strerror}: build it with tests/components/build.sh, "
+            "and name its folder in SPANMILL_COMPONENTS"
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise StartError(f"{' '.join(command)} failed: {error.stderr.strip()}") from error
+    return re.sub(r"\s+", " ", printed.stdout).strip()
