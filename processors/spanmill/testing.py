@@ -79,6 +79,7 @@ def batch_of(
         size=np.array([span.size for span in spans], np.int64),
         weight=np.array([span.weight for span in spans], np.float64),
         span_start=np.zeros(count, np.int64),
+        span_length=np.zeros(count, np.int64),
         attributes={key: _column(spans, key) for key in attributes},
         arrival_ns=arrival_ns,
     )

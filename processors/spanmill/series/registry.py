@@ -174,6 +174,11 @@ class Counter(_Instrument):
         with self._lock:
             self._column.add(self._row(labels), _ONE * amount)
 
+    def value(self, *labels: str) -> float:
+        """The sum so far."""
+        with self._lock:
+            return float(self._column.values(self._row(labels))[0])
+
 
 class Gauge(_Instrument):
     """A gauge of spanmill's own health."""

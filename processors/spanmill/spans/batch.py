@@ -89,10 +89,12 @@ class SpanBatch:
     - `start`, `end`: uint64 (n,), nanoseconds since the Unix epoch, as received.
     - `duration`: uint64 (n,), nanoseconds, end - start; 0 where the end is before the start.
     - `trace_id`: uint8 (n, 16); `span_id`, `parent_id`: uint8 (n, 8); a root has parent 0.
-    - `size`: int64 (n,), the length in bytes of the serialised span as received.
+    - `size`: int64 (n,), the size of the span in bytes as the protobuf library serialises it,
+      which is what Tempo counts; the received bytes are a little more where a sender spells out
+      default values.
     - `weight`: float64 (n,), how many spans this one stands for (1 without sampling).
-    - `span_start`: int64 (n,), where the serialised span begins in `payload`; it ends `size`
-      bytes later. What has no column is read from there, for the rows that need it.
+    - `span_start`, `span_length`: int64 (n,), where the serialised span stands in `payload`.
+      What has no column is read from there, for the rows that need it.
     """
 
     payload: bytes
@@ -110,6 +112,7 @@ class SpanBatch:
     size: npt.NDArray[np.int64]
     weight: npt.NDArray[np.float64]
     span_start: npt.NDArray[np.int64]
+    span_length: npt.NDArray[np.int64]
     attributes: Mapping[str, Coded[AttributeValue]] = field(default_factory=dict)
     arrival_ns: int = 0
 
@@ -123,4 +126,4 @@ class SpanBatch:
     def span_bytes(self, row: int) -> bytes:
         """The serialised span of one row, as received."""
         begin = int(self.span_start[row])
-        return self.payload[begin : begin + int(self.size[row])]
+        return self.payload[begin : begin + int(self.span_length[row])]

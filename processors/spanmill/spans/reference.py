@@ -147,6 +147,7 @@ class _Rows:
         self._trace_id: list[bytes] = []
         self._span_id: list[bytes] = []
         self._parent_id: list[bytes] = []
+        self._size: list[int] = []
 
     def read_resource(self, resource_spans: ResourceSpans, scopes: Iterable[ScopeSpans]) -> None:
         """Append the spans of one resource."""
@@ -187,6 +188,7 @@ class _Rows:
         add_trace_id = self._trace_id.append
         add_span_id = self._span_id.append
         add_parent_id = self._parent_id.append
+        add_size = self._size.append
         row = self.seen
         for span in spans:
             trace_id = span.trace_id
@@ -207,6 +209,7 @@ class _Rows:
                 add_status(span.status.code)
                 add_start(span.start_time_unix_nano)
                 add_end(span.end_time_unix_nano)
+                add_size(span.ByteSize())
             row += 1
         self.seen = row
 
@@ -248,9 +251,10 @@ class _Rows:
             trace_id=_ids(self._trace_id, 16),
             span_id=_ids(self._span_id, 8),
             parent_id=_ids(self._parent_id, 8),
-            size=np.array(layout.span_end, dtype=np.int64) - span_start,
+            size=np.array(self._size, dtype=np.int64),
             weight=np.ones(rows, dtype=np.float64),
             span_start=span_start,
+            span_length=np.array(layout.span_end, dtype=np.int64) - span_start,
         )
 
 

@@ -1,0 +1,197 @@
+"""What is wired to what, and in which order it starts and stops."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Final
+
+import numpy as np
+
+from spanmill.clock import Clock
+from spanmill.config.label_names import label_name
+from spanmill.config.model import Config
+from spanmill.config.span_metrics import SpanMetricsConfig
+from spanmill.exporters.otlp_traces.factory import build_destinations
+from spanmill.exporters.scrape import ScrapeApp
+from spanmill.http_server import HttpServer
+from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
+from spanmill.processors.interface import Processor
+from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
+from spanmill.receivers.grpc import GrpcReceiver
+from spanmill.receivers.http import HttpReceiver
+from spanmill.receivers.intake import TraceIntake
+from spanmill.series.registry import Registry
+from spanmill.spans.decoder import DecodedRequest, load_decoder
+from spanmill.telemetry import Telemetry, declare_build, declare_process
+
+_log = logging.getLogger(__name__)
+
+_TICK_SECONDS: Final = 10.0
+_SECOND_NS: Final = 1_000_000_000
+
+Receiver = GrpcReceiver | HttpReceiver
+
+
+class Pipeline:
+    """The whole processor: receivers, journal, processors, series, exporters.
+
+    A request travels: receiver → decoder → journal → `_apply` on the journal's thread (in the
+    journal's order, under the registry's lock) → answer. Destinations read the journal with
+    cursors of their own; a scrape reads the registry.
+    """
+
+    def __init__(self, config: Config, version: str, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._registry = Registry(clock)
+        self._telemetry = Telemetry(self._registry, tuple(config.exporters.otlp_traces))
+        self._processors: list[Processor] = [
+            SpanMetrics(
+                _span_metrics_settings(config.span_metrics), self._registry, self._telemetry
+            )
+        ]
+        columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
+        decoder = load_decoder(tuple(columns))
+        declare_build(self._registry, version, decoder.kind)
+        declare_process(self._registry)
+        self._journal: MemoryJournal[DecodedRequest | None] = MemoryJournal(
+            clock, self._registry.lock
+        )
+        self._destinations = build_destinations(
+            config.exporters.otlp_traces, self._journal, self._telemetry, self._registry, clock
+        )
+        self._ready = threading.Event()
+        self._stopping = threading.Event()
+        prometheus = config.exporters.prometheus
+        self._scrape = HttpServer(
+            ScrapeApp(self._registry, self._ready.is_set, prometheus.created_timestamps),
+            prometheus.endpoint.host,
+            prometheus.endpoint.port,
+            "scrape endpoint",
+        )
+        self._intake = TraceIntake(decoder, self._journal, self._telemetry, clock)
+        self._receivers = self._build_receivers()
+        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+        self._decoder_kind = decoder.kind
+        self._version = version
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of each receiver by its name, and of the scrape endpoint as `scrape`."""
+        return {"scrape": self._scrape.port} | {r.name: r.port for r in self._receivers}
+
+    def start(self) -> None:
+        """Bind every port, then start every part; raises StartError before anything runs."""
+        for server in (self._scrape, *self._receivers):
+            server.bind()
+        self._journal.start(self._apply)
+        for destination in self._destinations:
+            destination.start()
+        self._scrape.start()
+        for receiver in self._receivers:
+            receiver.start()
+        self._ticker.start()
+        self._ready.set()
+        host = self._config.exporters.prometheus.endpoint.host
+        _log.info(
+            "ready",
+            extra={
+                "version": self._version,
+                "decoder": self._decoder_kind,
+                **{receiver.name: receiver.endpoint for receiver in self._receivers},
+                "metrics": f"http://{host}:{self._scrape.port}/metrics",
+                "destinations": ",".join(self._config.exporters.otlp_traces) or "none",
+            },
+        )
+
+    def stop(self) -> None:
+        """Stop accepting, answer what is in flight, flush, all within `shutdown_timeout`."""
+        begun = self._clock.monotonic()
+        deadline = begun + self._config.shutdown_timeout
+        self._ready.clear()
+        self._stopping.set()
+        # Half of the time for the answers, so that the other half is there for the flush.
+        self._stop_receivers(begun + self._config.shutdown_timeout / 2)
+        self._journal.close()
+        for destination in self._destinations:
+            destination.begin_stop(deadline)
+        for destination in self._destinations:
+            flushed = destination.finish_stop()
+            level = logging.WARNING if flushed.left else logging.INFO
+            fields = {"destination": flushed.name, "spans": flushed.spans, "left": flushed.left}
+            _log.log(level, "flushed", extra=fields)
+        self._scrape.stop(max(0.0, deadline - self._clock.monotonic()))
+        accepted = int(self._telemetry.spans_received.value("accepted"))
+        seconds = round(self._clock.monotonic() - begun, 2)
+        _log.info("stopped", extra={"accepted_spans": accepted, "seconds": seconds})
+
+    def _stop_receivers(self, deadline: float) -> None:
+        grace = max(0.0, deadline - self._clock.monotonic())
+        stops = [threading.Thread(target=r.stop, args=(grace,)) for r in self._receivers]
+        for stop in stops:
+            stop.start()
+        for stop in stops:
+            stop.join()
+        self._intake.abandon()
+
+    def _apply(self, record: Record[DecodedRequest | None]) -> None:
+        """Take one committed record into every processor; runs under the registry's lock."""
+        decoded = record.entry.decoded
+        if decoded is None:
+            self._registry.expire(record.arrival_ns)
+            for processor in self._processors:
+                processor.tick(record.arrival_ns)
+            return
+        batch = decoded.batch.arrived(record.arrival_ns)
+        telemetry = self._telemetry
+        telemetry.spans_received.add(len(batch), "accepted")
+        if decoded.rejected:
+            telemetry.spans_received.add(decoded.rejected_spans, "invalid")
+            for reason, spans in decoded.rejected.items():
+                telemetry.refused_items.add(spans, reason)
+        arrival = np.uint64(record.arrival_ns)
+        telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
+        for processor in self._processors:
+            processor.observe(batch)
+
+    def _tick(self) -> None:
+        """Put the passing of time into the journal: replay must see it as it was."""
+        while not self._stopping.wait(_TICK_SECONDS):
+            self._journal.submit(Entry(b"", Signal.TICK, "", 0, None))
+
+    def _build_receivers(self) -> list[Receiver]:
+        otlp = self._config.receivers.otlp
+        receivers: list[Receiver] = []
+        if otlp.grpc is not None:
+            receivers.append(
+                GrpcReceiver(
+                    self._intake,
+                    otlp.grpc.endpoint.host,
+                    otlp.grpc.endpoint.port,
+                    otlp.grpc.max_request_size,
+                    handler_threads=otlp.grpc.handler_threads,
+                    max_connections=otlp.grpc.max_connections,
+                )
+            )
+        if otlp.http is not None:
+            receivers.append(
+                HttpReceiver(
+                    self._intake,
+                    otlp.http.endpoint.host,
+                    otlp.http.endpoint.port,
+                    otlp.http.max_request_size,
+                    max_connections=otlp.http.max_connections,
+                )
+            )
+        return receivers
+
+
+def _span_metrics_settings(config: SpanMetricsConfig) -> SpanMetricsSettings:
+    return SpanMetricsSettings(
+        dialects=config.dialects,
+        dimensions={key: label_name(key) for key in config.dimensions},
+        buckets_ns={"tempo": config.buckets.tempo, "otel": config.buckets.otel},
+        max_series=config.max_series,
+        idle_timeout_ns=round(config.idle_timeout * _SECOND_NS),
+    )
