@@ -1,0 +1,132 @@
+"""Where traces and metrics are sent over OTLP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from spanmill.config.endpoints import Destination, Protocol, parse_destination
+from spanmill.config.headers import Headers
+from spanmill.config.section import Section
+from spanmill.config.value_types import (
+    Bytes,
+    FilePath,
+    MessageBytes,
+    Seconds,
+    conflict,
+)
+
+_MIB: Final = 1 << 20
+_MAX_REQUEST_BYTES: Final = {"http/protobuf": 20 * _MIB, "grpc": 4 * _MIB}
+"""What receivers of each protocol take when nobody has set them up otherwise."""
+
+
+class RetryConfig(Section):
+    """Waiting between attempts; jitter is added, and what the peer asks for is honoured."""
+
+    initial_interval: Seconds = Field(default=0.5, description="The wait before the first retry.")
+    max_interval: Seconds = Field(default=30.0, description="The longest wait.")
+    multiplier: Annotated[float, Field(strict=True, ge=1, le=100, allow_inf_nan=False)] = Field(
+        default=2.0, description="Each wait is this many times the one before."
+    )
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.initial_interval > self.max_interval:
+            raise conflict(
+                f"initial_interval ({self.initial_interval:g} s) is longer than max_interval "
+                f"({self.max_interval:g} s)",
+                "initial_interval",
+                "max_interval",
+            )
+        return self
+
+
+class TlsConfig(Section):
+    """Encryption to a destination; without a file the system's certificates are trusted."""
+
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="Certificates to trust (PEM) instead of the system's.",
+    )
+    cert_file: FilePath | None = Field(
+        default=None, description="Our certificate (PEM); goes with `key_file`."
+    )
+    key_file: FilePath | None = Field(
+        default=None, description="Our private key (PEM); goes with `cert_file`."
+    )
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if self.cert_file is not None and self.key_file is None:
+            raise conflict("needs key_file beside it", "cert_file", "key_file")
+        if self.key_file is not None and self.cert_file is None:
+            raise conflict("needs cert_file beside it", "key_file", "cert_file")
+        return self
+
+
+def _default_request_bytes(data: dict[str, Any]) -> int:
+    return _MAX_REQUEST_BYTES[data.get("protocol", "http/protobuf")]
+
+
+class OtlpTracesConfig(Section):
+    """A destination of traces; it gets every accepted span."""
+
+    endpoint: str = Field(
+        description="The base URL http(s)://host[:port][/path], to which /v1/traces is added; "
+        "for grpc host:port or http(s)://host:port."
+    )
+    protocol: Protocol = Field(default="http/protobuf", description="How OTLP is spoken.")
+    headers: Headers = Field(
+        default_factory=dict, description="Sent with every request; never shown."
+    )
+    compression: Literal["none", "gzip"] = Field(default="none", description="Of each request.")
+    timeout: Seconds = Field(default=10.0, description="The longest time of one attempt.")
+    max_request_bytes: MessageBytes = Field(
+        default_factory=_default_request_bytes,
+        description="Requests are joined up to this size, uncompressed, and larger ones split. "
+        "By default 20MiB for http/protobuf and 4MiB for grpc.",
+    )
+    max_queue_bytes: Bytes = Field(
+        default=64 * _MIB,
+        description="What may wait for the destination, uncompressed; what is over it is dropped "
+        "and counted.",
+    )
+    retry: RetryConfig = Field(default=RetryConfig(), description="When an attempt fails.")
+    tls: TlsConfig | None = Field(
+        default=None, description="Encryption; https:// alone trusts the system's certificates."
+    )
+
+    @property
+    def destination(self) -> Destination:
+        """The endpoint taken apart, as the protocol has it."""
+        return parse_destination(self.endpoint, self.protocol, has_tls=self.tls is not None)
+
+    @model_validator(mode="after")
+    def _endpoint_fits_protocol(self) -> Self:
+        try:
+            parse_destination(self.endpoint, self.protocol, has_tls=self.tls is not None)
+        except ValueError as error:
+            raise conflict(str(error), "endpoint", "protocol", "tls") from None
+        return self
+
+
+class OtlpMetricsConfig(Section):
+    """A destination of metrics. No effect yet."""
+
+    endpoint: str = Field(
+        description="As a destination of traces has it, with /v1/metrics added to the URL."
+    )
+    protocol: Protocol = Field(default="http/protobuf", description="How OTLP is spoken.")
+    histograms: Literal["native", "classic"] = Field(
+        default="native", description="The one form in which histograms are sent."
+    )
+
+    @model_validator(mode="after")
+    def _endpoint_fits_protocol(self) -> Self:
+        try:
+            parse_destination(self.endpoint, self.protocol, has_tls=False)
+        except ValueError as error:
+            raise conflict(str(error), "endpoint", "protocol") from None
+        return self
