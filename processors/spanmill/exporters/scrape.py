@@ -44,7 +44,8 @@ class ScrapeApp:
         self._ready = ready
         self._created_timestamps = created_timestamps
         self._slots = asyncio.Semaphore(_CONCURRENT)
-        self._scrapes = 0
+        self.scrapes = 0
+        """How many are rendered or wait."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,20 +62,20 @@ class ScrapeApp:
         elif path == "/readyz":
             ready = self._ready()
             await _answer(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
-        elif self._scrapes >= _CONCURRENT + _WAITING:
+        elif self.scrapes >= _CONCURRENT + _WAITING:
             await _answer(send, 503, b"too many scrapes\n", [(b"retry-after", b"1")])
         else:
             await self._scrape(scope, receive, send)
 
     async def _scrape(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scrapes += 1
+        self.scrapes += 1
         gone = asyncio.ensure_future(_disconnect(receive))
         try:
             async with self._slots:
                 if not gone.done():
                     await self._send_exposition(scope, send, gone)
         finally:
-            self._scrapes -= 1
+            self.scrapes -= 1
             gone.cancel()
 
     async def _send_exposition(self, scope: Scope, send: Send, gone: asyncio.Future[None]) -> None:

@@ -1,4 +1,8 @@
-"""The OpenMetrics text format, version 1.0.0."""
+"""The OpenMetrics text format, version 1.0.0.
+
+In one thing we go beyond it: counts of histograms may be fractions once spans are weighted, as
+Prometheus reads them. Rounding them would part them from the other formats.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ io/prometheus/client/metrics.proto, version 0.6.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -228,6 +229,9 @@ class _Stamps(dict[float, bytes]):
     """`google.protobuf.Timestamp` messages by seconds since the Unix epoch."""
 
     def __missing__(self, created: float) -> bytes:
-        seconds, nanos = divmod(round(created * _NANOSECONDS), _NANOSECONDS)
+        # Apart, since the nanoseconds of today are more than a double has digits for.
+        fraction, whole = math.modf(created)
+        carry, nanos = divmod(round(fraction * _NANOSECONDS), _NANOSECONDS)
+        seconds = int(whole) + carry
         stamp = self[created] = _SECONDS + varint(seconds) + _NANOS + varint(nanos)
         return stamp
