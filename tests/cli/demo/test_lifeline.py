@@ -12,9 +12,9 @@ DEADLINE = 60.0
 
 
 def test_lines_arrive_one_by_one_and_then_the_end() -> None:
-    heard: Queue[str] = Queue()
+    heard: Queue[object] = Queue()
     reading, writing = os.pipe()
-    thread = lifeline.watch(lambda: heard.put("(closed)"), heard.put, descriptor=reading)
+    thread = lifeline.watch(lambda: heard.put("(closed)"), heard.put, reading, heard.put)
     os.write(writing, b"fail\nrec")
     assert heard.get(timeout=DEADLINE) == "fail"
     os.write(writing, b"over\n")

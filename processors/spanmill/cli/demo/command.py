@@ -14,7 +14,7 @@ from spanmill.clock import SystemClock
 from spanmill.errors import StartError
 
 if TYPE_CHECKING:
-    from spanmill.cli.demo.session import Display
+    from spanmill.cli.demo.watch import Display
 
 _DESCRIPTION = """\
 Runs a small shop of five services on this machine. They call each other, some calls fail and some
@@ -54,7 +54,6 @@ def _run(seconds: float | None, plain: bool, out: TextIO) -> int:
     # These stand on the packages of the extra, which are known to be there only now.
     from spanmill.cli.demo.interruption import interrupted_by_signals
     from spanmill.cli.demo.ports import PREFERRED, choose_ports
-    from spanmill.cli.demo.scrape import read
     from spanmill.cli.demo.session import Session
     from spanmill.cli.demo.summary import introduction, summary
 
@@ -64,22 +63,20 @@ def _run(seconds: float | None, plain: bool, out: TextIO) -> int:
     ):
         ports = choose_ports(PREFERRED)
         _say(out, *introduction(ports))
-        session = Session(
-            ports,
-            Path(directory),
-            read_metrics=read,
-            clock=SystemClock(),
-            interruption=interruption,
-        )
-        said: list[str] = []
+        session = Session(ports, Path(directory), clock=SystemClock(), interruption=interruption)
+        watch = None
         try:
-            if session.start():
-                session.watch(_display(plain, out), seconds)
-                _say(out, "stopping")
+            watch = session.start()
+            if watch is not None:
+                watch.run(_display(plain, out), interruption, seconds)
+            _say(out, "stopping")
         finally:
-            said = session.stop()
-        _say(out, *said, *summary(session.latest, session.elapsed))
-        return 1 if session.notices else 0
+            killed = session.stop()
+        if watch is None:
+            _say(out, *killed, "ended before the shop was open")
+            return 0
+        _say(out, *killed, *summary(watch.latest, watch.elapsed))
+        return 1 if watch.notices else 0
 
 
 def _display(plain: bool, out: TextIO) -> Display:

@@ -23,27 +23,33 @@ def watch(
     on_close: Callable[[], None],
     on_line: Callable[[str], None] = lambda _: None,
     descriptor: int = STDIN,
+    exit_hard: Callable[[int], object] = os._exit,
 ) -> threading.Thread:
     """Call `on_line` for each line that arrives, and `on_close` once the pipe is closed.
 
     Both are called in a daemon thread. If the process is still there `GRACE` seconds after
-    `on_close`, it is ended the hard way.
+    `on_close`, `exit_hard` is called with the exit code 1.
     """
     thread = threading.Thread(
-        target=_read, args=(descriptor, on_line, on_close), name="lifeline", daemon=True
+        target=_read, args=(descriptor, on_line, on_close, exit_hard), name="lifeline", daemon=True
     )
     thread.start()
     return thread
 
 
-def _read(descriptor: int, on_line: Callable[[str], None], on_close: Callable[[], None]) -> None:
+def _read(
+    descriptor: int,
+    on_line: Callable[[str], None],
+    on_close: Callable[[], None],
+    exit_hard: Callable[[int], object],
+) -> None:
     pending = b""
     # os.read, as a buffered reader's lock held by a daemon thread aborts the interpreter's exit.
     while chunk := os.read(descriptor, 4096):
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
             on_line(line.decode("utf-8", "replace"))
-    end = threading.Timer(GRACE, os._exit, args=(1,))
+    end = threading.Timer(GRACE, exit_hard, args=(1,))
     end.daemon = True
     end.start()
     on_close()

@@ -80,18 +80,19 @@ def start_services(endpoints: Endpoints, directory: Path) -> dict[str, tuple[Chi
     started = {}
     for service in shop.SERVICES:
         with listeners[service.name] as listener:  # closed here: the child alone holds it then
-            child = _start_service(service, listener, urls, endpoints, directory)
+            child = start_service(service, listener, urls, endpoints, directory)
         started[service.name] = (child, urls[service.name])
     return started
 
 
-def _start_service(
+def start_service(
     service: shop.Service,
     listener: socket.socket,
     urls: Mapping[str, str],
     endpoints: Endpoints,
     directory: Path,
 ) -> Child:
+    """One service of the shop on a socket that listens; `urls` are those of all services."""
     peers = [f"--peer={peer}={urls[peer]}" for peer in service.peers]
     telemetry = {
         "TRACING_ENABLED": "true",
