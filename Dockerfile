@@ -18,4 +18,6 @@ EXPOSE 4317 4318 9464
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", \
     "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('SPANMILL_SCRAPE_ENDPOINT', ':9464').rsplit(':', 1)[1], timeout=2)"]
 ENTRYPOINT ["spanmill"]
+# Without a configuration it listens on the container's own loopback: mount one that binds 0.0.0.0,
+# as compose.yaml does.
 CMD ["run"]
