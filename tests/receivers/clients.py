@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
 from receivers.otlp_requests import to_json
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -58,7 +59,11 @@ class GrpcClient:
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
         )
-        self.export: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(EXPORT)
+        self.export = self.method(EXPORT)
+
+    def method(self, path: str) -> grpc.UnaryUnaryMultiCallable[bytes, bytes]:
+        """Any method that takes and returns one message."""
+        return self.channel.unary_unary(path, request_serializer=bytes, response_deserializer=bytes)
 
     def send(self, body: bytes, *, compressed: bool = False) -> Answer:
         """Send a request and wait for its answer."""

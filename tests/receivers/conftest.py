@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
+
 from receivers.clients import JSON, PROTOBUF, Client, GrpcClient, HttpClient
 from receivers.otlp_requests import good_body
-
 from spanmill.clock import SystemClock
 from spanmill.journal.log import Entry, MemoryJournal, Record
 from spanmill.receivers.grpc import GrpcReceiver
@@ -28,9 +28,7 @@ class WatchedJournal(MemoryJournal[DecodedRequest | None]):
 
     submitted = 0
 
-    def submit(
-        self, entry: Entry[DecodedRequest | None]
-    ) -> Future[Record[DecodedRequest | None]]:
+    def submit(self, entry: Entry[DecodedRequest | None]) -> Future[Record[DecodedRequest | None]]:
         self.submitted += 1
         return super().submit(entry)
 
@@ -54,9 +52,7 @@ class ReceiverPipeline:
         self.telemetry = Telemetry(self.registry)
         self.journal = WatchedJournal(clock, self.registry.lock)
         self.records: list[Record[DecodedRequest | None]] = []
-        self.intake = TraceIntake(
-            load_decoder(attributes), self.journal, self.telemetry, clock
-        )
+        self.intake = TraceIntake(load_decoder(attributes), self.journal, self.telemetry, clock)
         self.grpc = GrpcReceiver(
             self.intake, "127.0.0.1", 0, max_request_size, handler_threads=handler_threads
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import h2.config
 import h2.connection
 import h2.events
+
 from receivers.clients import EXPORT, TIMEOUT
 
 _STREAM = 1

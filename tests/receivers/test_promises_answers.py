@@ -9,6 +9,7 @@ from collections.abc import Callable
 import grpc
 import pytest
 from google.rpc import status_pb2
+
 from receivers.clients import JSON, PROTOBUF, Client, GrpcClient
 from receivers.conftest import MIB, PipelineFactory, ReceiverPipeline
 from receivers.otlp_requests import good_body, request, span, to_json
@@ -101,7 +102,7 @@ def test_promise_04_another_compression_over_grpc_is_refused(pipeline: ReceiverP
         client.export(good_body(), compression=grpc.Compression.Deflate)
     client.close()
 
-    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]  # what is raised is also a Call
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert pipeline.spans("accepted") == 0
 
 
@@ -172,9 +173,7 @@ def test_promise_07_a_warning_rejects_nothing(pipeline: ReceiverPipeline, client
 
     assert answer.ok
     assert answer.rejected == 0
-    assert (
-        answer.message == "1 span accepted with a duration of 0: the end is before the start"
-    )
+    assert answer.message == "1 span accepted with a duration of 0: the end is before the start"
     assert pipeline.requests(receiver_of(client.transport), "accepted") == 1
     assert pipeline.spans("accepted") == 2
 
@@ -297,11 +296,11 @@ def test_promise_20_other_signals_are_unimplemented_over_grpc(
 ) -> None:
     client = GrpcClient(pipeline.grpc.port)
     with pytest.raises(grpc.RpcError) as refused:
-        client.channel.unary_unary(f"/{service}/Export")(b"\x0a\x00", timeout=20)
+        client.method(f"/{service}/Export")(b"\x0a\x00", timeout=20)
     client.close()
 
-    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]  # what is raised is also a Call
-    assert refused.value.details() == f"spanmill does not take {signal} yet"  # type: ignore[attr-defined]  # as above
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert refused.value.details() == f"spanmill does not take {signal} yet"
     assert pipeline.requests("grpc", "refused", signal) == 1
 
 
