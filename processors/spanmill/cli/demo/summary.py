@@ -44,10 +44,10 @@ def summary(scrape: Scrape | None, elapsed: float) -> list[str]:
         f"ended after {elapsed:.0f} s: {scrape.calls:,.0f} spans counted, "
         f"{scrape.errors:,.0f} of them errors"
     ]
-    lines += [
-        f"  {printable(service):<12} {spans[service]:>8,.0f} spans {errors[service]:>6,.0f} errors"
-        for service in services_in_order(spans)
-    ]
+    width = max(map(len, spans), default=0)
+    for service in services_in_order(spans):
+        name = f"{printable(service):<{width}}"
+        lines.append(f"  {name} {spans[service]:>8,.0f} spans {errors[service]:>6,.0f} errors")
     return [*lines, *_next()]
 
 
