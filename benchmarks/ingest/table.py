@@ -52,7 +52,8 @@ class Row:
         cells = [self.workload.path, f"{self.workload.batch:,}", self.target]
         reason = self.void()
         if reason:
-            cells.append(f"void: {reason}")
+            # What a peer answered may hold what ends a cell or a line.
+            cells.append("void: " + " ".join(reason.replace("|", "/").split()))
             return cells + [_NOTHING] * (len(_HEADINGS) - len(cells))
         cpu = self.microseconds_a_span()
         all_cpu = [each.microseconds_a_span for each in self.rounds]

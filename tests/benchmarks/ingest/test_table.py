@@ -82,7 +82,7 @@ def test_one_void_round_makes_the_row_void_and_leaves_no_figure_of_it() -> None:
 
 
 def test_every_line_has_a_cell_for_each_heading() -> None:
-    lost = replace(BOOKS, acknowledged=0)
+    lost = replace(BOOKS, failures=("UNKNOWN: a | b\nc",))
     table = render([Row(WORKLOAD, "a", [run(1.0)]), Row(WORKLOAD, "b", [run(1.0, lost)])], "a")
     assert {line.count("|") for line in table.splitlines()} == {11}
 
