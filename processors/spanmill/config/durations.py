@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final
 
 _UNITS: Final = {
@@ -19,13 +20,8 @@ _UNITS: Final = {
 }
 """Nanoseconds of each unit, largest first; `µ` exists twice in Unicode."""
 
-_NUMBER: Final = r"[0-9]{1,19}(\.[0-9]{1,19})?"
-DURATION_PATTERN: Final = (
-    "^(?=.)"
-    + "".join(f"({_NUMBER}{unit})?" for unit in ("d", "h", "m", "s", "ms", "(us|µs|μs)", "ns"))
-    + "$"
-)
-"""The form, as Python and as JSON Schema read it."""
+DURATION_PATTERN: Final = r"^(?:[0-9]{1,19}(?:\.[0-9]{1,19})?(?:d|h|m|s|ms|us|µs|μs|ns))+$"
+"""The form, as Python and as JSON Schema read it: numbers with units."""
 
 _FORM: Final = re.compile(DURATION_PATTERN)
 _PART: Final = re.compile(r"([0-9.]+)([a-zµμ]+)")
@@ -42,19 +38,25 @@ def parse_duration(text: str) -> int:
     Raises ValueError with the whole sentence: no unit, an unknown one, no whole number of
     nanoseconds, over 100 years.
     """
-    if re.fullmatch(r"[+-]?[0-9.]+", text):
+    if re.fullmatch(r"[+-]?[0-9.]{1,40}", text):
         raise ValueError(unit_missing(text))
-    if _FORM.fullmatch(text) is None:
+    parts = [(Fraction(number), _UNITS[unit]) for number, unit in _parts(text)]
+    if not parts or any(unit <= smaller for (_, unit), (_, smaller) in pairwise(parts)):
         raise ValueError(
             f"{text[:40]!r} is no duration: write numbers with d, h, m, s, ms, us or ns, "
             "the largest unit first, such as 1h30m"
         )
-    exact = sum(Fraction(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    exact = sum(number * unit for number, unit in parts)
     if exact > _MAX_NANOSECONDS:
         raise ValueError(f"{text!r} is longer than 100 years")
     if exact != int(exact):
         raise ValueError(f"{text!r} is finer than a nanosecond")
     return int(exact)
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """The numbers with their units; none where the text has another form."""
+    return _PART.findall(text) if _FORM.fullmatch(text) else []
 
 
 def unit_missing(number: object) -> str:

@@ -79,6 +79,8 @@ def parse_destination(text: str, protocol: Protocol, *, has_tls: bool) -> Destin
     """
     if "@" in text:
         raise ValueError("must not contain a user or a password: put credentials into headers")
+    if "?" in text or "#" in text:
+        raise ValueError("must end with the path: no '?' or '#' behind it")
     if "://" in text:
         return _from_url(text, protocol, has_tls=has_tls)
     if protocol == "http/protobuf":
@@ -109,8 +111,6 @@ def _from_url(text: str, protocol: Protocol, *, has_tls: bool) -> Destination:
             f"{shorten(text)} names no {'host' if host is None else 'port to send to'}"
         )
     _check_host(host)
-    if url.query or url.fragment:
-        raise ValueError("must end with the path: no '?' or '#' behind it")
     if url.scheme == "http" and has_tls:
         raise ValueError("is http:// (plain text) with a tls section beside it: write https://")
     if protocol == "grpc":

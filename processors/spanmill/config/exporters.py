@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from spanmill.config.endpoints import Destination, Protocol, parse_destination
-from spanmill.config.headers import Headers
+from spanmill.config.headers import Headers, not_for_grpc
 from spanmill.config.section import Section
 from spanmill.config.value_types import (
     Bytes,
@@ -109,6 +109,15 @@ class OtlpTracesConfig(Section):
             parse_destination(self.endpoint, self.protocol, has_tls=self.tls is not None)
         except ValueError as error:
             raise conflict(str(error), "endpoint", "protocol", "tls") from None
+        return self
+
+    @model_validator(mode="after")
+    def _headers_fit_protocol(self) -> Self:
+        wrong = not_for_grpc(self.headers) if self.protocol == "grpc" else []
+        if wrong:
+            raise conflict(
+                f"{', '.join(map(repr, wrong))} can't be sent over grpc", "headers", "protocol"
+            )
         return self
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from spanmill.config.value_types import none_is_empty
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_GRPC_NAME: Final = re.compile(r"[0-9A-Za-z_.-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]*")
 _OWN_HEADERS: Final = frozenset(
     {
@@ -31,6 +32,11 @@ def _header_name(name: str) -> str:
     if name.lower() in _OWN_HEADERS or name.lower().startswith("grpc-"):
         raise ValueError("is a header that the protocol sets itself: leave it out")
     return name
+
+
+def not_for_grpc(names: Iterable[str]) -> list[str]:
+    """The header names that gRPC's metadata can't have (or would take for binary values)."""
+    return [name for name in names if not _GRPC_NAME.fullmatch(name) or name.endswith("-bin")]
 
 
 def _header_value(value: SecretStr) -> SecretStr:

@@ -21,7 +21,7 @@ def section_at(key_path: KeyPath) -> type[Section] | None:
         field = section.model_fields.get(str(key)) if section is not None else None
         if field is None:
             return None
-        section = _section_in(field.annotation)
+        section = section_in(field.annotation)
         names_follow = get_origin(field.annotation) is Mapping
     return None if names_follow else section
 
@@ -32,11 +32,12 @@ def can_be_off(key_path: KeyPath) -> bool:
     field = parent.model_fields.get(str(key_path[-1])) if parent is not None else None
     if field is None:
         return False
-    return type(None) in get_args(field.annotation) and _section_in(field.annotation) is not None
+    return type(None) in get_args(field.annotation) and section_in(field.annotation) is not None
 
 
-def _section_in(annotation: object) -> type[Section] | None:
+def section_in(annotation: object) -> type[Section] | None:
+    """The section that a key's type is, may be, or has under each name."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
-    found = (_section_in(argument) for argument in get_args(annotation))
+    found = (section_in(argument) for argument in get_args(annotation))
     return next((section for section in found if section is not None), None)

@@ -1,4 +1,4 @@
-"""The values that a key can take: sizes, durations, addresses, header values."""
+"""The values that a key can take: sizes, durations, addresses, paths, counts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CONFLICT: Final = "conflict"
 
 MAX_MESSAGE_BYTES: Final = 2**31 - 1
 
-_DESTINATION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,62}")
+_DESTINATION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 def conflict(message: str, key: str, *involved: str) -> PydanticCustomError:
@@ -109,7 +109,7 @@ def _listen(value: object) -> object:
 def _destination_name(name: str) -> str:
     if _DESTINATION_NAME.fullmatch(name) is None:
         raise ValueError(
-            "a destination's name is 1 to 63 letters, digits and _ . / -, "
+            "a destination's name is 1 to 63 letters, digits and _ . -, "
             "and begins with a letter or digit"
         )
     return name

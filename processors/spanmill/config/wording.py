@@ -21,7 +21,7 @@ _EXPECTED: Final = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
-    "string_type": "must be a text",
+    "string_type": "must be a text (numbers, true and false need quotes)",
     "path_type": "must be a path",
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping of keys",
