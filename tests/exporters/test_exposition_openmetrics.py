@@ -52,9 +52,10 @@ def test_created_stamps_stand_beside_their_series_where_they_are_wanted() -> Non
     assert {sample.value for sample in stamps} == {CREATED}
 
 
-def test_version_0_0_1_has_no_created_stamps() -> None:
-    data = b"".join(render(example_families(), Format.OPENMETRICS_0_0_1, created_timestamps=True))
-    assert data == exposed(*example_families())
+def test_version_0_0_1_has_the_same_lines() -> None:
+    for created in (False, True):
+        older = render(example_families(), Format.OPENMETRICS_0_0_1, created_timestamps=created)
+        assert b"".join(older) == exposed(*example_families(), created=created)
 
 
 def test_a_counter_is_declared_without_its_suffix_and_an_unknown_family_as_unknown() -> None:

@@ -27,12 +27,11 @@ def render(
 ) -> Iterator[bytes]:
     """The families in this format, in chunks of about 64 KiB, rendered as they are taken.
 
-    `created_timestamps` adds `_created` lines to OpenMetrics 1.0; the protobuf form always has
-    the stamps, and the text format can't.
+    `created_timestamps` adds `_created` lines to OpenMetrics; the protobuf form always has the
+    stamps, and the text format can't.
     """
     if form is Format.TEXT:
         return text.encode(families)
     if form is Format.PROTOBUF:
         return protobuf.encode(families)
-    stamps = created_timestamps and form is Format.OPENMETRICS
-    return openmetrics.encode(families, created_timestamps=stamps)
+    return openmetrics.encode(families, created_timestamps=created_timestamps)
