@@ -21,9 +21,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from exporters.otlp_traces.requests import names_in
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -73,11 +74,6 @@ def partial(rejected: int, message: str = "") -> bytes:
     response.partial_success.rejected_spans = rejected
     response.partial_success.error_message = message
     return response.SerializeToString()
-
-
-def spans_of(payload: bytes) -> int:
-    request = ExportTraceServiceRequest.FromString(payload)
-    return sum(len(s.spans) for r in request.resource_spans for s in r.scope_spans)
 
 
 class Script:
@@ -242,6 +238,11 @@ class GrpcPeer(Script):
         self.released.set()
         self._server.stop(0).wait()
         self.released = threading.Event()
+
+
+def taken_names(peer: Script) -> list[str]:
+    """The names of the spans that a peer took, in their order."""
+    return [name for body in peer.taken for name in names_in(body)]
 
 
 class _Export(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs only

@@ -13,6 +13,7 @@ from spanmill.exporters.otlp_traces.settings import (
 )
 
 MIB = 1 << 20
+NEVER = RetrySettings(initial_interval=1e6, max_interval=1e6, multiplier=1.0)
 QUICK = RetrySettings(initial_interval=0.002, max_interval=0.01, multiplier=2.0)
 
 

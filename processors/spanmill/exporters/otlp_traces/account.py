@@ -31,12 +31,10 @@ class Account:
         self.name: Final = name
         self._telemetry = telemetry
         self._books = books
-        self._totals: Counter[str] = Counter()
 
     def total(self, outcome: str) -> int:
         """Spans with this outcome so far."""
-        with self._books:
-            return self._totals[outcome]
+        return int(self._telemetry.export_spans.value(self.name, outcome))
 
     def expired(self, spans: int) -> None:
         """The cursor gave up spans that were not yet read; `books` is held meanwhile."""
@@ -66,5 +64,4 @@ class Account:
 
     def _count(self, outcome: str, spans: int) -> None:
         if spans:
-            self._totals[outcome] += spans
             self._telemetry.export_spans.add(spans, self.name, outcome)

@@ -23,7 +23,9 @@ from spanmill.journal.log import Cursor, ReadRecord
 from spanmill.spans.split import split_request
 
 SMALLEST_REQUEST: Final = 64 * 1024
-"""Bytes below which a destination's silence is not taken for a request that is too large."""
+"""Bytes below which the size of a request is not taken for what is wrong with it.
+
+Unless the destination says so; then it is split, but the next ones are joined up to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Delivery:
         self._max_request_bytes = max_request_bytes
         self._ceiling = max_request_bytes
         self._join_bytes = max_request_bytes
+        self._floor = min(SMALLEST_REQUEST, max_request_bytes)
         self._batches: deque[_Batch] = deque()
 
     @property
@@ -74,9 +77,11 @@ class Delivery:
         """
         return self._join_bytes
 
-    @property
-    def request(self) -> Request | None:
-        """The request to be sent next, the same until it is answered for."""
+    def next_request(self) -> Request | None:
+        """The request to be sent, the same until it is answered for; None without records.
+
+        What a destination does or says is always about this request.
+        """
         while self._batches:
             batch = self._batches[0]
             if batch.requests:
@@ -90,7 +95,7 @@ class Delivery:
         self._batches.append(_Batch(records))
 
     def answered(self, reply: Delivered | TooLarge | Permanent) -> None:
-        """The destination's answer to `request`."""
+        """The destination's answer to the request."""
         batch = self._batches[0]
         match reply:
             case Delivered():
@@ -102,12 +107,12 @@ class Delivery:
         self._settle_if_done(batch)
 
     def halve(self) -> None:
-        """The destination was silent: make `request` smaller, in case its size is the cause."""
+        """The destination was silent: make the request smaller, in case its size is the cause."""
         batch = self._batches[0]
         size = len(batch.requests[0].payload)
         if size <= SMALLEST_REQUEST:
             return
-        self._join_bytes = max(min(self._join_bytes, size // 2), SMALLEST_REQUEST)
+        self._join_bytes = max(min(self._join_bytes, size // 2), self._floor)
         if len(batch.records) > 1:
             self._halve_records(batch)
         elif parts := _halves(batch.requests[0]):
@@ -115,7 +120,7 @@ class Delivery:
             batch.requests.extendleft(reversed(parts))
 
     def give_up_oldest(self) -> None:
-        """The queue overflows: `request`, the oldest in it, expires, or is halved first.
+        """The queue overflows: the request, the oldest in it, expires, or is halved first.
 
         So one request that a destination never answers can't hold up the others for ever.
         """
@@ -170,7 +175,7 @@ class Delivery:
             batch.requests.popleft()
             self._dead_letter(batch, request.spans, reply.reason)
             return
-        self._ceiling = max(min(self._ceiling, size // 2), SMALLEST_REQUEST)
+        self._ceiling = max(min(self._ceiling, size // 2), self._floor)
         self._join_bytes = min(self._join_bytes, self._ceiling)
         self._notices.warn(
             "destination takes smaller requests only; set its max_request_bytes",

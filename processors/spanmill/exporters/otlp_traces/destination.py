@@ -118,7 +118,7 @@ class TraceDestination:
 
     def _step(self) -> bool:
         """Send one request, or wait for one; False once nothing more will come."""
-        if request := self._delivery.request:
+        if request := self._delivery.next_request():
             self._attempt(request.payload)
             return True
         stopping = self._stopping.is_set()

@@ -1,0 +1,412 @@
+"""Joining, splitting and settling, without a network."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from exporters.otlp_traces.house import House
+from exporters.otlp_traces.requests import flatten, names_in, request_of
+from spanmill.exporters.otlp_traces.account import Account
+from spanmill.exporters.otlp_traces.delivery import SMALLEST_REQUEST, Delivery
+from spanmill.exporters.otlp_traces.notices import Notices
+from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, TooLarge
+from spanmill.testing import ManualClock
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Bench:
+    """A delivery whose answers the test gives."""
+
+    def __init__(self, max_request_bytes: int = MIB, max_queue_bytes: int = 64 * MIB) -> None:
+        clock = ManualClock()
+        self.house = House("tempo", clock=clock)
+        account = Account("tempo", self.house.telemetry, self.house.registry.lock)
+        self.cursor = self.house.journal.cursor("tempo", max_queue_bytes, account.expired)
+        self.house.registry.before_snapshot(lambda: account.show_queue(self.cursor))
+        self.house.open()
+        self.delivery = Delivery(self.cursor, account, Notices("tempo", clock), max_request_bytes)
+        self.delivered: list[bytes] = []
+
+    def accept(self, *payloads: bytes) -> None:
+        for payload in payloads:
+            self.house.accept(payload, len(names_in(payload)))
+
+    def take(self) -> None:
+        if records := self.cursor.read(self.delivery.join_bytes, 0):
+            self.delivery.take(records)
+        self.delivery.next_request()
+
+    @property
+    def pending(self) -> bytes:
+        request = self.delivery.next_request()
+        assert request is not None
+        assert request.spans == len(names_in(request.payload))
+        return request.payload
+
+    def answer(self, reply: Delivered | TooLarge | Permanent) -> None:
+        if isinstance(reply, Delivered):
+            self.delivered.append(self.pending)
+        self.delivery.answered(reply)
+
+    def deliver_all(self) -> None:
+        while True:
+            if self.delivery.next_request() is None:
+                self.take()
+            if self.delivery.next_request() is None:
+                return
+            self.answer(Delivered())
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        return self.house.outcomes()
+
+
+def sized(name: str, size: int) -> bytes:
+    """A request of one span and about this size."""
+    return request_of(name, padding=size - len(request_of(name)) - 5)
+
+
+def test_waiting_records_go_as_one_request_in_their_order() -> None:
+    bench = Bench()
+    payloads = [request_of("a", "b"), request_of("c"), request_of("d", service="other")]
+    bench.accept(*payloads)
+    bench.take()
+    assert bench.pending == b"".join(payloads)
+    assert names_in(bench.pending) == ["a", "b", "c", "d"]
+    bench.answer(Delivered())
+    assert bench.outcomes == {"delivered": 4}
+    assert bench.delivery.next_request() is None
+
+
+def test_records_are_joined_up_to_the_limit() -> None:
+    bench = Bench(max_request_bytes=100 * KIB)
+    payloads = [sized(str(n), 30 * KIB) for n in range(7)]
+    bench.accept(*payloads)
+    bench.deliver_all()
+    assert [len(names_in(request)) for request in bench.delivered] == [3, 3, 1]
+    assert b"".join(bench.delivered) == b"".join(payloads)
+
+
+def test_a_record_over_the_limit_is_split_and_settled_at_its_last_part() -> None:
+    bench = Bench(max_request_bytes=100 * KIB)
+    large = request_of(*"abcdefg", padding=30 * KIB)
+    bench.accept(large)
+    bench.take()
+    parts = []
+    while bench.delivery.next_request() is not None:
+        assert bench.outcomes == {"queued": 7}
+        parts.append(bench.pending)
+        bench.answer(Delivered())
+    assert bench.outcomes == {"delivered": 7}
+    assert all(len(part) <= 100 * KIB for part in parts)
+    assert len(parts) == 3
+    assert [span for part in parts for span in flatten(part)] == flatten(large)
+
+
+def test_a_span_too_large_by_itself_is_a_dead_letter_and_its_neighbours_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(max_request_bytes=100 * KIB)
+    large = request_of("before") + sized("giant", 200 * KIB) + request_of("after")
+    bench.accept(large)
+    bench.deliver_all()
+    assert [name for part in bench.delivered for name in names_in(part)] == ["before", "after"]
+    assert bench.outcomes == {"delivered": 2, "dead_lettered": 1}
+    assert [record.getMessage() for record in caplog.records] == ["a span is too large to be sent"]
+
+
+def test_a_record_of_nothing_but_a_giant_span_is_settled_without_a_request() -> None:
+    bench = Bench(max_request_bytes=100 * KIB)
+    bench.accept(sized("giant", 200 * KIB))
+    bench.take()
+    assert bench.delivery.next_request() is None
+    assert bench.outcomes == {"dead_lettered": 1}
+
+
+def test_a_request_without_spans_is_passed_on_too() -> None:
+    bench = Bench()
+    empty = request_of()
+    bench.accept(empty)
+    bench.deliver_all()
+    assert bench.delivered == [empty]
+    assert bench.outcomes == {}
+    assert bench.cursor.queued_bytes == 0
+
+
+@pytest.mark.parametrize(("rejected", "counted"), [(2, 2), (5, 3), (0, 0)])
+def test_partial_success_counts_the_rejected_and_the_rest(
+    rejected: int, counted: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+    bench.accept(request_of("a"), request_of("b", "c"))
+    bench.take()
+    bench.answer(Delivered(rejected, "no root span"))
+    expected = {"delivered": 3 - counted, "rejected_by_peer": counted}
+    assert bench.outcomes == {outcome: n for outcome, n in expected.items() if n}
+    (line,) = caplog.records
+    assert "no root span" in line.__dict__.values()
+
+
+def test_a_success_that_is_no_otlp_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    for _ in range(3):
+        bench.accept(request_of("a"))
+        bench.take()
+        bench.answer(Delivered(unreadable=True))
+    assert bench.outcomes == {"delivered": 3}
+    assert len(caplog.records) == 1
+
+
+def test_the_culprit_of_a_rejected_joined_request_is_found_and_its_neighbours_delivered() -> None:
+    bench = Bench()
+    bench.accept(*(request_of(name) for name in ("a", "bad", "c")))
+    bench.take()
+    bench.answer(Permanent("answered 400"))
+    sent = []
+    while bench.delivery.next_request() is not None:
+        names = names_in(bench.pending)
+        sent.append(names)
+        bench.answer(Permanent("answered 400") if "bad" in names else Delivered())
+    assert sent == [["a"], ["bad"], ["c"]]
+    assert bench.outcomes == {"delivered": 2, "rejected_by_peer": 1}
+
+
+def test_a_rejection_that_any_request_would_get_is_not_asked_for_each_record() -> None:
+    bench = Bench()
+    bench.accept(request_of("a"), request_of("b"))
+    bench.take()
+    bench.answer(Permanent("answered 404", by_content=False))
+    assert bench.delivery.next_request() is None
+    assert bench.outcomes == {"rejected_by_peer": 2}
+
+
+def test_rejections_are_said_once_a_minute_with_the_number_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = ManualClock()
+    notices = Notices("tempo", clock)
+    for _ in range(4):
+        notices.warn("destination rejected a request", reason="answered 400")
+    clock.advance(61)
+    notices.warn("destination rejected a request", reason="answered 400")
+    assert len(caplog.records) == 2
+    assert "left_out" not in caplog.records[0].__dict__
+    assert caplog.records[1].__dict__["left_out"] == 3
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+
+
+def test_a_refused_size_is_halved_until_it_fits_and_not_tried_again() -> None:
+    bench = Bench(max_request_bytes=4 * MIB)
+    real_limit = 500 * KIB
+    payloads = [sized(str(n), 100 * KIB) for n in range(64)]
+    bench.accept(*payloads)
+    refused = []
+    while True:
+        if bench.delivery.next_request() is None:
+            bench.take()
+        if bench.delivery.next_request() is None:
+            break
+        if len(bench.pending) > real_limit:
+            refused.append(len(bench.pending))
+            bench.answer(TooLarge("answered 413"))
+        else:
+            bench.answer(Delivered())
+    assert bench.outcomes == {"delivered": 64}
+    assert b"".join(bench.delivered) == b"".join(payloads)
+    assert len(refused) < 20
+    bench.accept(*payloads)
+    bench.take()
+    assert len(bench.pending) <= real_limit
+
+
+def test_a_refused_record_is_split_between_its_spans_until_the_giant_stands_alone() -> None:
+    bench = Bench()
+    names = [f"n{n}" for n in range(9)]
+    record = request_of(*names[:4]) + sized("giant", 300 * KIB) + request_of(*names[4:])
+    bench.accept(record)
+    bench.take()
+    while bench.delivery.next_request() is not None:
+        too_large = len(bench.pending) > 100 * KIB
+        bench.answer(TooLarge("answered 413") if too_large else Delivered())
+    assert [name for part in bench.delivered for name in names_in(part)] == names
+    assert bench.outcomes == {"delivered": 9, "dead_lettered": 1}
+
+
+def test_a_size_that_gets_no_answer_is_halved_and_grows_again_with_success() -> None:
+    bench = Bench(max_request_bytes=4 * MIB)
+    payloads = [sized(str(n), 100 * KIB) for n in range(40)]
+    bench.accept(*payloads)
+    bench.take()
+    whole = len(bench.pending)
+    bench.delivery.halve()
+    assert len(bench.pending) == pytest.approx(whole / 2, rel=0.1)
+    bench.delivery.halve()
+    assert bench.delivery.join_bytes < MIB
+    for _ in range(3):
+        bench.answer(Delivered())
+    assert bench.delivery.join_bytes == 4 * MIB
+    assert bench.delivery.next_request() is None
+    assert b"".join(bench.delivered) == b"".join(payloads)
+
+
+def test_a_limit_below_the_smallest_guess_is_kept_whatever_is_refused() -> None:
+    bench = Bench(max_request_bytes=10 * KIB)
+    bench.accept(*(sized(str(n), 3 * KIB) for n in range(6)))
+    bench.take()
+    bench.answer(TooLarge("answered 413"))
+    assert names_in(bench.pending) == ["0"]
+    bench.delivery.halve()
+    assert bench.delivery.join_bytes <= 10 * KIB
+    bench.deliver_all()
+    assert all(len(request) <= 10 * KIB for request in bench.delivered)
+
+
+def test_silence_about_a_small_request_does_not_shrink_it() -> None:
+    bench = Bench()
+    bench.accept(request_of("a"), request_of("b"))
+    bench.take()
+    bench.delivery.halve()
+    assert names_in(bench.pending) == ["a", "b"]
+
+
+def test_a_large_record_that_gets_no_answer_is_split_between_its_spans() -> None:
+    bench = Bench()
+    record = request_of(*"abcd", padding=SMALLEST_REQUEST)
+    bench.accept(record)
+    bench.take()
+    bench.delivery.halve()
+    assert len(bench.pending) < len(record) * 0.6
+    bench.deliver_all()
+    assert [span for part in bench.delivered for span in flatten(part)] == flatten(record)
+    assert bench.outcomes == {"delivered": 4}
+
+
+def test_what_is_given_up_is_the_oldest_record_and_its_neighbours_stay() -> None:
+    bench = Bench()
+    bench.accept(*(request_of(name) for name in "abcd"))
+    bench.take()
+    for _ in range(3):
+        bench.delivery.give_up_oldest()
+    assert bench.outcomes == {"expired": 1, "queued": 3}
+    bench.deliver_all()
+    assert [names_in(request) for request in bench.delivered] == [["b"], ["c", "d"]]
+
+
+def test_a_split_record_given_up_half_way_keeps_what_was_delivered() -> None:
+    bench = Bench(max_request_bytes=100 * KIB)
+    bench.accept(request_of(*"abcd", padding=40 * KIB))
+    bench.take()
+    bench.answer(Delivered())
+    bench.delivery.give_up_oldest()
+    assert bench.outcomes == {"delivered": 2, "expired": 2}
+
+
+def test_an_abandoned_batch_is_a_dead_letter() -> None:
+    bench = Bench()
+    bench.accept(request_of("a"), request_of("b"))
+    bench.take()
+    bench.delivery.abandon()
+    assert bench.delivery.next_request() is None
+    assert bench.outcomes == {"dead_lettered": 2}
+    bench.delivery.abandon()
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """Whatever is accepted and answered, in any order, the books balance after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench(max_request_bytes=128 * KIB, max_queue_bytes=400 * KIB)
+        self.named = 0
+
+    @rule(spans=st.integers(0, 5), padding=st.sampled_from([0, 500, 20 * KIB, 90 * KIB, 140 * KIB]))
+    def accept(self, spans: int, padding: int) -> None:
+        names = [f"{self.named + n:06d}" for n in range(spans)]
+        self.named += spans
+        self.bench.accept(request_of(*names, padding=padding))
+
+    @rule()
+    def take(self) -> None:
+        self.bench.take()
+
+    @precondition(lambda self: self.bench.delivery.next_request() is not None)
+    @rule(rejected=st.integers(0, 3), unreadable=st.booleans())
+    def succeed(self, rejected: int, unreadable: bool) -> None:
+        self.bench.answer(Delivered(rejected, "", unreadable))
+
+    @precondition(lambda self: self.bench.delivery.next_request() is not None)
+    @rule(by_content=st.booleans())
+    def reject(self, by_content: bool) -> None:
+        self.bench.answer(Permanent("no", by_content))
+
+    @precondition(lambda self: self.bench.delivery.next_request() is not None)
+    @rule()
+    def refuse_size(self) -> None:
+        self.bench.answer(TooLarge("answered 413"))
+
+    @precondition(lambda self: self.bench.delivery.next_request() is not None)
+    @rule()
+    def stay_silent(self) -> None:
+        self.bench.delivery.halve()
+
+    @precondition(lambda self: self.bench.delivery.next_request() is not None)
+    @rule()
+    def overflow(self) -> None:
+        self.bench.delivery.give_up_oldest()
+
+    @rule()
+    def fault(self) -> None:
+        self.bench.delivery.abandon()
+
+    @invariant()
+    def books_balance(self) -> None:
+        assert sum(self.bench.outcomes.values()) == self.named
+
+    @invariant()
+    def requests_fit(self) -> None:
+        request = self.bench.delivery.next_request()
+        assert request is None or len(request.payload) <= 128 * KIB
+
+    @invariant()
+    def nothing_is_delivered_twice_or_out_of_order(self) -> None:
+        names = [name for request in self.bench.delivered for name in names_in(request)]
+        assert names == sorted(set(names))
+
+    def teardown(self) -> None:
+        self.bench.deliver_all()
+        assert "queued" not in self.bench.outcomes
+        assert self.bench.cursor.queued_bytes == 0
+        self.bench.house.close()
+
+
+AnyHistory.TestCase.settings = hypothesis_settings(
+    max_examples=60, stateful_step_count=40, deadline=None
+)
+TestAnyHistory = AnyHistory.TestCase
+
+
+def test_random_records_joined_and_split_arrive_whole() -> None:
+    rng = random.Random(3)
+    bench = Bench(max_request_bytes=64 * KIB)
+    payloads = [
+        request_of(
+            *(f"s{n}" for n in range(rng.randrange(1, 9))),
+            service=f"service {rng.randrange(3)}",
+            padding=rng.choice([0, 100, 10_000]),
+            spans_per_scope=rng.randrange(1, 4),
+        )
+        for _ in range(200)
+    ]
+    bench.accept(*payloads)
+    bench.deliver_all()
+    sent = [span for request in bench.delivered for span in flatten(request)]
+    assert sent == [span for payload in payloads for span in flatten(payload)]
+    assert all(len(request) <= 64 * KIB for request in bench.delivered)

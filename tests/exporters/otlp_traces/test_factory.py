@@ -1,0 +1,93 @@
+"""Destinations as the configuration has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from exporters.otlp_traces.house import House
+from exporters.otlp_traces.peers import HttpPeer
+from exporters.otlp_traces.requests import request_of
+from spanmill.config.endpoints import Destination
+from spanmill.config.exporters import OtlpTracesConfig
+from spanmill.errors import StartError
+from spanmill.exporters.otlp_traces.factory import build_destinations, settings_of
+from spanmill.exporters.otlp_traces.settings import RetrySettings, TlsSettings
+
+MIB = 1 << 20
+
+
+def config(**keys: object) -> OtlpTracesConfig:
+    return OtlpTracesConfig.model_validate(keys)
+
+
+def test_every_key_reaches_the_destination() -> None:
+    settings = settings_of(
+        "jaeger",
+        config(
+            endpoint="https://jaeger.example:4317",
+            protocol="grpc",
+            headers={"Authorization": "Bearer secret"},
+            compression="gzip",
+            timeout="3s",
+            max_request_bytes="1MiB",
+            max_queue_bytes="2MiB",
+            retry={"initial_interval": "1s", "max_interval": "9s", "multiplier": 3.0},
+            tls={"ca_file": "/a", "cert_file": "/b", "key_file": "/c"},
+        ),
+    )
+    assert settings.name == "jaeger"
+    assert settings.endpoint == Destination(True, "jaeger.example", 4317, "")
+    assert settings.protocol == "grpc"
+    assert settings.headers == {"Authorization": "Bearer secret"}
+    assert settings.compression == "gzip"
+    assert settings.timeout == 3.0
+    assert (settings.max_request_bytes, settings.max_queue_bytes) == (MIB, 2 * MIB)
+    assert settings.retry == RetrySettings(1.0, 9.0, 3.0)
+    assert settings.tls == TlsSettings(Path("/a"), Path("/b"), Path("/c"))
+    assert settings.user_agent == f"spanmill/{version('spanmill')}"
+
+
+def test_credentials_are_not_shown() -> None:
+    settings = settings_of(
+        "tempo", config(endpoint="http://tempo:4318", headers={"Authorization": "Bearer secret"})
+    )
+    assert "secret" not in repr(settings)
+
+
+def test_a_configured_destination_delivers_under_its_name(
+    http_peer: HttpPeer, eventually: Callable[[Callable[[], object], str], None]
+) -> None:
+    house = House("backup")
+    (destination,) = build_destinations(
+        {"backup": config(endpoint=f"http://127.0.0.1:{http_peer.port}")},
+        house.journal,
+        house.telemetry,
+        house.registry,
+        house.clock,
+    )
+    house.open()
+    destination.start()
+    house.accept(request_of("a"), 1)
+    eventually(lambda: house.settled("backup"), "the request is delivered")
+    assert house.outcomes("backup") == {"delivered": 1}
+    house.journal.close()
+    destination.stop(house.clock.monotonic() + 20)
+
+
+def test_a_file_that_is_not_there_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    house = House("tempo")
+    missing = tmp_path / "ca.pem"
+    with pytest.raises(
+        StartError, match=rf"^exporters\.otlp_traces\.tempo\.tls\.ca_file: .*{missing}"
+    ):
+        build_destinations(
+            {"tempo": config(endpoint="https://tempo:4318", tls={"ca_file": str(missing)})},
+            house.journal,
+            house.telemetry,
+            house.registry,
+            house.clock,
+        )
