@@ -47,3 +47,9 @@ def test_a_page_without_spans_is_an_empty_scrape() -> None:
     scrape = parse("# TYPE up gauge\nup 1\n", at=1.0)
     assert scrape.operations == {}
     assert scrape.calls == 0
+
+
+def test_a_name_may_hold_characters_that_elsewhere_end_a_line() -> None:
+    page = PAGE.replace("GET /carts/{id}", "GET\u2028\\n/carts")
+    names = {operation.span_name for operation in parse(page, at=1.0).operations}
+    assert names == {"GET\u2028\n/carts"}
