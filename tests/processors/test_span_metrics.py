@@ -131,12 +131,12 @@ def test_a_dimension_is_looked_up_in_the_span_and_then_in_the_resource() -> None
     assert routes == ["/span", "/resource"]
 
 
-def test_a_huge_name_is_cut_and_a_nul_replaced() -> None:
+def test_a_huge_name_is_cut_and_a_nul_stays() -> None:
     counted = Counted().observe(Span(name="x" * 10_000_000), Span(name="a\0b"))
     names = [
         dict(labels)["span_name"] for labels in counted.values("traces_spanmetrics_calls_total")
     ]
-    assert names == ["x" * 1024, "a\ufffdb"]
+    assert names == ["x" * 1024, "a\0b"]
 
 
 def test_over_the_limit_spans_are_counted_in_the_overflow_series_and_in_the_books() -> None:

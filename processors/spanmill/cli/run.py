@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import signal
 import threading
 from importlib.metadata import version
@@ -49,8 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
     for key in loaded.keys_without_effect():
         _log.warning("this key has no effect yet", extra={"key": key})
 
+    _allow_many_connections()
     pipeline = Pipeline(config, version("spanmill"), SystemClock())
     pipeline.start()
     ended.wait()
     pipeline.stop()
     return 0
+
+
+def _allow_many_connections() -> None:
+    """Lift the soft limit of open files to the hard one: it is often too low for two servers."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

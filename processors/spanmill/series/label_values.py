@@ -28,13 +28,8 @@ def label_value(value: AttributeValue) -> str:
 
 
 def label_text(text: str) -> str:
-    """The text as a label value: cut to MAX_LENGTH, NUL replaced.
-
-    Prometheus's text parser takes a NUL for the end of its input and drops the whole scrape.
-    """
-    if len(text) > MAX_LENGTH:
-        text = text[:MAX_LENGTH]
-    return text.replace("\0", "\ufffd") if "\0" in text else text
+    """The text as a label value, cut to MAX_LENGTH."""
+    return text[:MAX_LENGTH] if len(text) > MAX_LENGTH else text
 
 
 def _plain(value: AttributeValue) -> object:
