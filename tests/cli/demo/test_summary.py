@@ -26,15 +26,15 @@ def test_the_summary_counts_spans_and_errors_by_service() -> None:
         },
         series=3,
     )
-    lines = summary(scrape, elapsed=42.3)
+    lines = summary(scrape, elapsed=42.3, program="spanmill")
     assert lines[0] == "ended after 42 s: 2,000 spans counted, 10 of them errors"
     assert lines[1].split() == ["storefront", "1,900", "spans", "3", "errors"]
     assert lines[2].split() == ["payment", "100", "spans", "7", "errors"]
 
 
 def test_the_next_steps_are_for_a_processor_on_its_usual_ports() -> None:
-    text = "\n".join(summary(None, elapsed=0.0))
+    text = "\n".join(summary(None, elapsed=0.0, program=".venv/demo/bin/spanmill"))
     assert "before any span was counted" in text
-    assert "spanmill run" in text
+    assert "  .venv/demo/bin/spanmill run\n" in text
     assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317" in text
     assert "curl http://127.0.0.1:9464/metrics" in text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -75,8 +77,17 @@ def _run(seconds: float | None, plain: bool, out: TextIO) -> int:
         if watch is None:
             _say(out, *killed, "ended before the shop was open")
             return 0
-        _say(out, *killed, *summary(watch.latest, watch.elapsed))
+        _say(out, *killed, *summary(watch.latest, watch.elapsed, _program()))
         return 1 if watch.notices else 0
+
+
+def _program() -> str:
+    """How the user starts spanmill: by name, or by path where its environment is not active."""
+    script = Path(sys.executable).with_name("spanmill")
+    found = shutil.which("spanmill")
+    if not script.exists() or (found is not None and os.path.samefile(found, script)):
+        return "spanmill"
+    return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
 
 
 def _display(plain: bool, out: TextIO) -> Display:

@@ -140,7 +140,7 @@ def wait_until_up(
             raise StartError(f"{child.name} is not up after {_START_TIMEOUT:.0f} s: {said}")
         if interruption.wait(_POLL):
             return False
-    return True
+    return not interruption.wait(0)
 
 
 def answers_200(url: str) -> bool:

@@ -31,10 +31,10 @@ def introduction(ports: Mapping[str, int]) -> list[str]:
     ]
 
 
-def summary(scrape: Scrape | None, elapsed: float) -> list[str]:
-    """The counts of the last scrape by service, and what to try next."""
+def summary(scrape: Scrape | None, elapsed: float, program: str) -> list[str]:
+    """The counts of the last scrape by service, and what to try next with `program`."""
     if scrape is None:
-        return [f"ended after {elapsed:.0f} s, before any span was counted", *_next()]
+        return [f"ended after {elapsed:.0f} s, before any span was counted", *_next(program)]
     spans: dict[str, float] = defaultdict(float)
     errors: dict[str, float] = defaultdict(float)
     for operation, totals in scrape.operations.items():
@@ -48,14 +48,14 @@ def summary(scrape: Scrape | None, elapsed: float) -> list[str]:
     for service in services_in_order(spans):
         name = f"{printable(service):<{width}}"
         lines.append(f"  {name} {spans[service]:>8,.0f} spans {errors[service]:>6,.0f} errors")
-    return [*lines, *_next()]
+    return [*lines, *_next(program)]
 
 
-def _next() -> Sequence[str]:
+def _next(program: str) -> Sequence[str]:
     return (
         "",
         "Next: the processor alone, for your own services",
-        "  spanmill run",
+        f"  {program} run",
         f"  OTEL_EXPORTER_OTLP_ENDPOINT={_DEFAULT.grpc}   in your service (gRPC),",
         f"                              {_DEFAULT.http}   for http/protobuf",
         f"  curl {_DEFAULT.scrape}",
