@@ -19,7 +19,7 @@ Attributes = tuple[tuple[str, object], ...]
 
 @dataclass(frozen=True)
 class SpanContent:
-    """A span with its resource and scope; attributes as (key, value), sorted by key."""
+    """A span with its resource and scope; attributes sorted by key, events by time."""
 
     resource: Attributes
     scope: tuple[str, str]
@@ -37,7 +37,7 @@ class SpanContent:
 
 
 def content_sent(request: ExportTraceServiceRequest) -> dict[str, SpanContent]:
-    """The spans of `request` by hexadecimal span id, with every value as Jaeger keeps it."""
+    """The spans of `request` by hexadecimal span id, as Jaeger gives them back."""
     return {
         span.span_id.hex(): SpanContent(
             resource=_sent_attributes(resource_spans.resource.attributes),
@@ -51,8 +51,10 @@ def content_sent(request: ExportTraceServiceRequest) -> dict[str, SpanContent]:
             end=span.end_time_unix_nano,
             attributes=_sent_attributes(span.attributes),
             events=tuple(
-                (event.time_unix_nano, event.name, _sent_attributes(event.attributes))
-                for event in span.events
+                sorted(
+                    (event.time_unix_nano, event.name, _sent_attributes(event.attributes))
+                    for event in span.events
+                )
             ),
             links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
             status=(span.status.code, span.status.message),
@@ -81,8 +83,10 @@ def content_of_json(trace: Mapping[str, Any]) -> dict[str, SpanContent]:
             end=int(span["endTimeUnixNano"]),
             attributes=_json_attributes(span),
             events=tuple(
-                (int(event["timeUnixNano"]), event.get("name", ""), _json_attributes(event))
-                for event in span.get("events", [])
+                sorted(
+                    (int(event["timeUnixNano"]), event.get("name", ""), _json_attributes(event))
+                    for event in span.get("events", [])
+                )
             ),
             links=tuple((link["traceId"], link["spanId"]) for link in span.get("links", [])),
             status=(
@@ -97,40 +101,52 @@ def content_of_json(trace: Mapping[str, Any]) -> dict[str, SpanContent]:
 
 
 def _sent_attributes(attributes: Iterable[KeyValue]) -> Attributes:
-    return tuple(sorted((each.key, _kept_by_jaeger(each.value)) for each in attributes))
-
-
-def _kept_by_jaeger(value: AnyValue) -> object:
-    """A value as Jaeger stores it: arrays and maps as JSON text, an empty value as ''."""
-    kind = value.WhichOneof("value")
-    if kind is None:
-        return ""
-    if kind in {"array_value", "kvlist_value"}:
-        return json.dumps(_plain(value), separators=(",", ":"))
-    return getattr(value, kind)
-
-
-def _plain(value: AnyValue) -> object:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_plain(each) for each in value.array_value.values]
-    if kind == "kvlist_value":
-        return {each.key: _plain(each.value) for each in value.kvlist_value.values}
-    return getattr(value, kind) if kind else None
+    return tuple(sorted((each.key, _comparable(_sent_value(each.value))) for each in attributes))
 
 
 def _json_attributes(holder: Mapping[str, Any]) -> Attributes:
     return tuple(
-        sorted((each["key"], _json_value(each["value"])) for each in holder.get("attributes", []))
+        sorted(
+            (each["key"], _comparable(_json_value(each["value"])))
+            for each in holder.get("attributes", [])
+            if not each["key"].startswith("@jaeger@")  # its own remarks, on clock skew for one
+        )
     )
 
 
+def _comparable(value: object) -> object:
+    """A value as Jaeger 1 stores it: arrays and maps as JSON text, an empty value as ''.
+
+    Jaeger 2 keeps them as they are; both are to pass.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, list | dict):
+        return json.dumps(value, separators=(",", ":"))
+    return value
+
+
+def _sent_value(value: AnyValue) -> object:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_sent_value(each) for each in value.array_value.values]
+    if kind == "kvlist_value":
+        return {each.key: _sent_value(each.value) for each in value.kvlist_value.values}
+    return getattr(value, kind) if kind else None
+
+
 def _json_value(value: Mapping[str, Any]) -> object:
+    if not value:
+        return None
     ((kind, content),) = value.items()
     if kind == "intValue":
         return int(content)
     if kind == "bytesValue":
         return base64.b64decode(content)
+    if kind == "arrayValue":
+        return [_json_value(each) for each in content["values"]]
+    if kind == "kvlistValue":
+        return {each["key"]: _json_value(each["value"]) for each in content["values"]}
     return content
 
 
