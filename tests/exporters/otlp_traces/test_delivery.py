@@ -6,72 +6,13 @@ import logging
 import random
 
 import pytest
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from exporters.otlp_traces.house import House
+from exporters.otlp_traces.delivery_bench import KIB, MIB, Bench, sized
 from exporters.otlp_traces.requests import flatten, names_in, request_of
-from spanmill.exporters.otlp_traces.account import Account
-from spanmill.exporters.otlp_traces.delivery import SMALLEST_REQUEST, Delivery
+from spanmill.exporters.otlp_traces.delivery import SMALLEST_REQUEST
 from spanmill.exporters.otlp_traces.notices import Notices
 from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, TooLarge
 from spanmill.testing import ManualClock
-
-KIB = 1024
-MIB = 1024 * KIB
-
-
-class Bench:
-    """A delivery whose answers the test gives."""
-
-    def __init__(self, max_request_bytes: int = MIB, max_queue_bytes: int = 64 * MIB) -> None:
-        clock = ManualClock()
-        self.house = House("tempo", clock=clock)
-        account = Account("tempo", self.house.telemetry, self.house.registry.lock)
-        self.cursor = self.house.journal.cursor("tempo", max_queue_bytes, account.expired)
-        self.house.registry.before_snapshot(lambda: account.show_queue(self.cursor))
-        self.house.open()
-        self.delivery = Delivery(self.cursor, account, Notices("tempo", clock), max_request_bytes)
-        self.delivered: list[bytes] = []
-
-    def accept(self, *payloads: bytes) -> None:
-        for payload in payloads:
-            self.house.accept(payload, len(names_in(payload)))
-
-    def take(self) -> None:
-        if records := self.cursor.read(self.delivery.join_bytes, 0):
-            self.delivery.take(records)
-        self.delivery.next_request()
-
-    @property
-    def pending(self) -> bytes:
-        request = self.delivery.next_request()
-        assert request is not None
-        assert request.spans == len(names_in(request.payload))
-        return request.payload
-
-    def answer(self, reply: Delivered | TooLarge | Permanent) -> None:
-        if isinstance(reply, Delivered):
-            self.delivered.append(self.pending)
-        self.delivery.answered(reply)
-
-    def deliver_all(self) -> None:
-        while True:
-            if self.delivery.next_request() is None:
-                self.take()
-            if self.delivery.next_request() is None:
-                return
-            self.answer(Delivered())
-
-    @property
-    def outcomes(self) -> dict[str, int]:
-        return self.house.outcomes()
-
-
-def sized(name: str, size: int) -> bytes:
-    """A request of one span and about this size."""
-    return request_of(name, padding=size - len(request_of(name)) - 5)
 
 
 def test_waiting_records_go_as_one_request_in_their_order() -> None:
@@ -317,80 +258,6 @@ def test_an_abandoned_batch_is_a_dead_letter() -> None:
     assert bench.delivery.next_request() is None
     assert bench.outcomes == {"dead_lettered": 2}
     bench.delivery.abandon()
-
-
-class AnyHistory(RuleBasedStateMachine):
-    """Whatever is accepted and answered, in any order, the books balance after each step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bench = Bench(max_request_bytes=128 * KIB, max_queue_bytes=400 * KIB)
-        self.named = 0
-
-    @rule(spans=st.integers(0, 5), padding=st.sampled_from([0, 500, 20 * KIB, 90 * KIB, 140 * KIB]))
-    def accept(self, spans: int, padding: int) -> None:
-        names = [f"{self.named + n:06d}" for n in range(spans)]
-        self.named += spans
-        self.bench.accept(request_of(*names, padding=padding))
-
-    @rule()
-    def take(self) -> None:
-        self.bench.take()
-
-    @precondition(lambda self: self.bench.delivery.next_request() is not None)
-    @rule(rejected=st.integers(0, 3), unreadable=st.booleans())
-    def succeed(self, rejected: int, unreadable: bool) -> None:
-        self.bench.answer(Delivered(rejected, "", unreadable))
-
-    @precondition(lambda self: self.bench.delivery.next_request() is not None)
-    @rule(by_content=st.booleans())
-    def reject(self, by_content: bool) -> None:
-        self.bench.answer(Permanent("no", by_content))
-
-    @precondition(lambda self: self.bench.delivery.next_request() is not None)
-    @rule()
-    def refuse_size(self) -> None:
-        self.bench.answer(TooLarge("answered 413"))
-
-    @precondition(lambda self: self.bench.delivery.next_request() is not None)
-    @rule()
-    def stay_silent(self) -> None:
-        self.bench.delivery.halve()
-
-    @precondition(lambda self: self.bench.delivery.next_request() is not None)
-    @rule()
-    def overflow(self) -> None:
-        self.bench.delivery.give_up_oldest()
-
-    @rule()
-    def fault(self) -> None:
-        self.bench.delivery.abandon()
-
-    @invariant()
-    def books_balance(self) -> None:
-        assert sum(self.bench.outcomes.values()) == self.named
-
-    @invariant()
-    def requests_fit(self) -> None:
-        request = self.bench.delivery.next_request()
-        assert request is None or len(request.payload) <= 128 * KIB
-
-    @invariant()
-    def nothing_is_delivered_twice_or_out_of_order(self) -> None:
-        names = [name for request in self.bench.delivered for name in names_in(request)]
-        assert names == sorted(set(names))
-
-    def teardown(self) -> None:
-        self.bench.deliver_all()
-        assert "queued" not in self.bench.outcomes
-        assert self.bench.cursor.queued_bytes == 0
-        self.bench.house.close()
-
-
-AnyHistory.TestCase.settings = hypothesis_settings(
-    max_examples=60, stateful_step_count=40, deadline=None
-)
-TestAnyHistory = AnyHistory.TestCase
 
 
 def test_random_records_joined_and_split_arrive_whole() -> None:

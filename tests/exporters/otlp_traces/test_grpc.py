@@ -133,6 +133,15 @@ def test_retry_info_is_honoured(
     assert sender.send(b"x", TIMEOUT) == Retry(f"{code.name}: full", after=2.5)
 
 
+def test_a_peer_that_asks_for_patience_keeps_its_connection(
+    grpc_peer: GrpcPeer, sender: GrpcSender
+) -> None:
+    grpc_peer.script.extend([Abort(Code.UNAVAILABLE, "full", retry_after=1)] * 3)
+    for _ in range(4):
+        sender.send(b"x", TIMEOUT)
+    assert len(grpc_peer.connections) == 1
+
+
 def test_a_message_over_the_peers_limit_is_too_large() -> None:
     peer = GrpcPeer(options={"grpc.max_receive_message_length": 1000})
     reply = sender_to(peer).send(bytes(1001), TIMEOUT)
@@ -150,16 +159,17 @@ def test_the_go_servers_words_for_too_large_are_known(
     assert isinstance(sender.send(b"x", TIMEOUT), TooLarge)
 
 
-def test_a_peer_that_is_down_may_be_tried_again_and_is_found_when_it_is_back(
-    grpc_peer: GrpcPeer, sender: GrpcSender, eventually: Eventually
+def test_a_peer_that_is_down_may_be_tried_again_and_is_found_as_soon_as_it_is_back(
+    grpc_peer: GrpcPeer, sender: GrpcSender
 ) -> None:
     assert sender.send(b"a", TIMEOUT) == Delivered()
     grpc_peer.close()
-    reply = sender.send(b"b", TIMEOUT)
-    assert isinstance(reply, Retry)
-    assert reply.reason.startswith("UNAVAILABLE: ")
+    for _ in range(5):
+        reply = sender.send(b"b", TIMEOUT)
+        assert isinstance(reply, Retry)
+        assert reply.reason.startswith("UNAVAILABLE: ")
     grpc_peer.open()
-    eventually(lambda: sender.send(b"c", TIMEOUT) == Delivered(), "the peer is found")
+    assert sender.send(b"c", TIMEOUT) == Delivered()
 
 
 def test_a_refused_connection_is_said() -> None:

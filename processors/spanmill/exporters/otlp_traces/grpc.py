@@ -30,6 +30,7 @@ _RETRYABLE: Final = frozenset(  # OTLP specification, "Failures" of OTLP/gRPC
         grpc.StatusCode.DATA_LOSS,
     }
 )
+_NO_CONNECTION: Final = frozenset({grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE})
 _WHATEVER_THE_CONTENT: Final = frozenset(
     {
         grpc.StatusCode.UNAUTHENTICATED,
@@ -96,11 +97,13 @@ class GrpcSender:
     def _failure(self, error: grpc.RpcError, timeout: float) -> Reply:
         assert isinstance(error, grpc.Call)  # what a finished call raises is both
         code, words = error.code(), shorten(error.details() or "")
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            # The connection may be dead without a word; the next attempt gets a new one.
-            self._reconnect()
-            return Retry(f"no answer within {timeout:g} s", unanswered=True)
         after = _retry_info(error)
+        if code in _NO_CONNECTION and after is None:
+            # The connection may be dead without a word, and a channel that found nobody tries
+            # again by a back-off of its own: the next attempt is to begin anew.
+            self._reconnect()
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return Retry(f"no answer within {timeout:g} s", unanswered=True)
         reason = f"{code.name}: {words}" if words else code.name
         if code in _RETRYABLE:
             return Retry(reason, after, unanswered=_broke_off(code, words))
@@ -157,16 +160,8 @@ def _channel_options(settings: DestinationSettings) -> list[tuple[str, int | str
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", LONGEST_ANSWER),
         ("grpc.primary_user_agent", _user_agent(settings)),
-        # Our own back-off decides when to try; the channel's must not outlast it.
-        ("grpc.initial_reconnect_backoff_ms", _milliseconds(settings.retry.initial_interval)),
-        ("grpc.min_reconnect_backoff_ms", _milliseconds(settings.timeout)),
-        ("grpc.max_reconnect_backoff_ms", _milliseconds(settings.retry.max_interval)),
         # A new channel is to be a new connection, not one shared with the channel before.
         ("grpc.use_local_subchannel_pool", 1),
         # As over HTTP, no proxy from the environment.
         ("grpc.enable_http_proxy", 0),
     ]
-
-
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
