@@ -26,6 +26,7 @@ from spanmill.receivers.status import (
 
 _IDENTITY_AND_GZIP: Final = 0b101
 _CANCELLED_CALLS_SECONDS: Final = 1.0
+_NO_MESSAGE: Final = "the call has no whole message"
 
 
 def server_options(max_request_size: int, max_connections: int) -> list[tuple[str, int]]:
@@ -121,32 +122,28 @@ class GrpcReceiver:
     def _export(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """Take one request; declared as a stream, since grpcio hides a second message else."""
         try:
-            body = _only_message(messages)
-            arrived = self._counts.arrived()
-            if not context.is_active():
-                return b""  # nobody waits for the answer, and what waited has sent it again
+            body = next(messages, None)
+            if body is None:
+                # Not counted: a stream that is reset half-way often looks the same.
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_MESSAGE)
+            more = next(messages, None) is not None
+        except grpc.RpcError:
+            return b""  # the client has gone, or the core has refused a message over the limit
+        arrived = self._counts.arrived()
+        if not context.is_active():
+            return b""  # nobody waits for the answer, and who was cancelled will try again
+        try:
+            if more:
+                raise UndecodableError("the call has more than one message")
             if body.startswith(GZIP_MAGIC):
                 # grpcio hands over compressed bytes without saying so.
                 body = inflate_gzip(body, self._max_request_size, members="one")
             decoded = self._intake.take(body, _peer_host(context.peer())).result()
-        except grpc.RpcError:
-            return b""  # the client has gone, or the core has refused a message over the limit
         except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
-            refusal = refusal_of(error)
-        else:
-            self._counts.acknowledged(decoded, arrived)
-            return success_body(decoded, Encoding.PROTOBUF)
-        self._counts.refused()
-        _refuse(context, refusal)
-
-
-def _only_message(messages: Iterator[bytes]) -> bytes:
-    body = next(messages, None)
-    if body is None:
-        raise UndecodableError("the call has no whole message")
-    if next(messages, None) is not None:
-        raise UndecodableError("the call has more than one message")
-    return body
+            self._counts.refused()
+            _refuse(context, refusal_of(error))
+        self._counts.acknowledged(decoded, arrived)
+        return success_body(decoded, Encoding.PROTOBUF)
 
 
 def _refuse(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
