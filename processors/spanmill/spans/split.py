@@ -101,7 +101,8 @@ class _Splitter:
         ]
         enclosure = _Enclosure(((b"", self._rest(0, len(self._payload), units)),))
         self._pack(units, enclosure, self._split_resource)
-        return self._parts
+        # Unknown fields alone can be too much, too.
+        return self._parts or [Part(self._payload, 0, oversize=True)]
 
     def _split_resource(self, resource: _Unit, enclosure: _Enclosure) -> None:
         resources, scopes = self._layout.resources, self._layout.scopes
