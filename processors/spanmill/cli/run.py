@@ -7,10 +7,10 @@ import logging
 import os
 import resource
 import signal
-import threading
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from spanmill.clock import SystemClock
 from spanmill.config.load import load_config
@@ -19,7 +19,8 @@ from spanmill.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
 
-EXIT_FORCED = 1
+EXIT_FORCED: Final = 1
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,25 +38,24 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load_config(arguments.config, os.environ)
     config = loaded.config
     configure_logging(config.log.level, config.log.format)
-    ended = threading.Event()
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        if ended.is_set():
-            os._exit(EXIT_FORCED)
-        ended.set()
-        _log.info("stopping", extra={"signal": signal.Signals(number).name})
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    # Blocked before any thread begins: they inherit it, and the signal waits for `sigwait`.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     for key in loaded.keys_without_effect():
         _log.warning("this key has no effect yet", extra={"key": key})
 
     _allow_many_connections()
     pipeline = Pipeline(config, version("spanmill"), SystemClock())
     pipeline.start()
-    ended.wait()
+    _log.info("stopping", extra={"signal": signal.Signals(signal.sigwait(_ENDING)).name})
+    for number in _ENDING:
+        signal.signal(number, _end_at_once)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     pipeline.stop()
     return 0
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    os._exit(EXIT_FORCED)
 
 
 def _allow_many_connections() -> None:
