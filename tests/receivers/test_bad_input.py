@@ -12,8 +12,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from receivers.clients import JSON, Answer, Client
-from receivers.conftest import ReceiverPipeline
 from receivers.otlp_requests import good_body, request, span
+from receivers.receiver_pipeline import ReceiverPipeline
 
 pytestmark = pytest.mark.usefixtures("neighbours")
 

@@ -8,10 +8,10 @@ import tracemalloc
 import pytest
 
 from receivers.clients import JSON, PROTOBUF, Answer
-from receivers.conftest import MIB, PipelineFactory, ReceiverPipeline
 from receivers.otlp_requests import good_body, to_json
 from receivers.raw_http import RawHttp, post_head
 from receivers.raw_http2 import RawConnection, framed
+from receivers.receiver_pipeline import MIB, PipelineFactory, ReceiverPipeline
 
 pytestmark = pytest.mark.usefixtures("neighbours")
 

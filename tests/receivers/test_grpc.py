@@ -13,9 +13,9 @@ import pytest
 
 from conftest import Eventually
 from receivers.clients import EXPORT, GrpcClient
-from receivers.conftest import PipelineFactory, ReceiverPipeline
 from receivers.otlp_requests import good_body
 from receivers.raw_http2 import RawConnection, framed
+from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
 from spanmill.errors import StartError
 from spanmill.receivers.grpc import GrpcReceiver, server_options
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from receivers.clients import JSON, PROTOBUF
-from receivers.conftest import PipelineFactory, ReceiverPipeline
 from receivers.otlp_requests import good_body
 from receivers.raw_http import RawHttp, post_head
+from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
 from spanmill.errors import StartError
 from spanmill.receivers.http import HttpReceiver, OtlpHttpApp
 

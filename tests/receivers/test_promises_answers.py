@@ -11,9 +11,9 @@ import pytest
 from google.rpc import status_pb2
 
 from receivers.clients import JSON, PROTOBUF, Client, GrpcClient
-from receivers.conftest import MIB, PipelineFactory, ReceiverPipeline
 from receivers.otlp_requests import good_body, request, span, to_json
 from receivers.raw_http2 import RawConnection, framed
+from receivers.receiver_pipeline import MIB, PipelineFactory, ReceiverPipeline
 
 HTTP_TYPES = pytest.mark.parametrize("media_type", [PROTOBUF, JSON], ids=["protobuf", "json"])
 IDENTITY_OR_GZIP = pytest.mark.parametrize("compressed", [False, True], ids=["identity", "gzip"])

@@ -11,8 +11,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from receivers.clients import JSON, Client
-from receivers.conftest import PipelineFactory, ReceiverPipeline
 from receivers.otlp_requests import NOW_NS, good_body, request, span
+from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
 from spanmill.spans.batch import SpanBatch
 
 TRACE_ID = "5B8EFFF798038103D269B633813FC60C"
@@ -207,7 +207,7 @@ def test_promise_23_json_becomes_the_protobuf_that_means_the_same(
 ) -> None:
     client = pipeline.client("http-json")
     expected = ExportTraceServiceRequest()
-    for body in astronomy_requests[:20]:
+    for body in astronomy_requests[:4]:
         assert client.send(body).ok
         expected.MergeFromString(body)
 

@@ -15,10 +15,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from conftest import Eventually
 from receivers.clients import Answer, GrpcClient
-from receivers.conftest import PipelineFactory, ReceiverPipeline
 from receivers.otlp_requests import good_body
 from receivers.raw_http import RawHttp, post_head
 from receivers.raw_http2 import RawConnection, framed
+from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
 from spanmill.receivers.grpc import GrpcReceiver, server_options
 from spanmill.receivers.grpc_services import TRACE_SERVICE
 
