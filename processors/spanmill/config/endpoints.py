@@ -14,6 +14,7 @@ LISTEN_PATTERN: Final = r"^([^:\[\]/@\s]+|\[[0-9A-Fa-f:.%\w]+\]):[0-9]{1,5}$"
 """The form of host:port, as Python and as JSON Schema read it."""
 
 _HOST_PORT: Final = re.compile(r"([^:\[\]/@\s]+|\[[^\[\]]*\]):([0-9]{1,5})")
+_ONLY_PORT: Final = re.compile(r":[0-9]{1,5}")
 _HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _ONLY_NUMBERS: Final = re.compile(r"[0-9.]+")
 
@@ -65,7 +66,7 @@ class Destination:
 
 def parse_listen(text: str) -> ListenAddress:
     """Read `host:port`; raises ValueError with the whole sentence."""
-    if text.startswith(":"):
+    if _ONLY_PORT.fullmatch(text):
         raise ValueError(f"{text!r} has no host: write 0.0.0.0{text} to listen on every address")
     return _host_port(text)
 

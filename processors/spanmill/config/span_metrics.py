@@ -43,7 +43,7 @@ def _become_labels(keys: tuple[str, ...]) -> tuple[str, ...]:
             wrong.append(f"{taken[label]!r} and {key!r} would both be the label {label}")
         taken.setdefault(label, key)
     if wrong:
-        raise ValueError("; ".join(wrong))
+        raise ValueError("; ".join(dict.fromkeys(wrong)))
     return keys
 
 

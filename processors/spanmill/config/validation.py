@@ -17,6 +17,8 @@ from spanmill.config.wording import wording
 _WRONG_TYPE: Final = frozenset(
     {"string_type", "path_type", "int_type", "int_from_float", "float_type", "bool_type"}
 )
+_MISSING: Final = "missing"
+_TOO_SHORT: Final = "too_short"
 _FOLLOWS_ANOTHER: Final = "default_factory_not_called"
 
 
@@ -32,7 +34,7 @@ def validate(values: FileValues) -> tuple[Config | None, list[Problem]]:
         for at in values.empty
         if can_be_off(at)
     ]
-    check = _Check(values, problems, set(values.unresolved))
+    check = _Check(values, problems, values.unresolved)
     while True:
         try:
             return Config.model_validate(values.data, context=FROM_FILE), problems
@@ -41,19 +43,25 @@ def validate(values: FileValues) -> tuple[Config | None, list[Problem]]:
         retyped = [check.retype(detail) for detail in details]
         if any(retyped):
             continue
-        taken_out = [check.settle(detail) for detail in details]
-        if not any(taken_out):
+        for detail in details:
+            check.tell(detail)
+        mended = [check.mend(detail) for detail in details]
+        if not any(mended):
             return None, problems
 
 
 class _Check:
-    """One check of a file: `wrong` holds what is known to be wrong by itself."""
+    """One check of a file; what is wrong or taken out is known, and so is where it was."""
 
-    def __init__(self, values: FileValues, problems: list[Problem], wrong: set[KeyPath]) -> None:
+    def __init__(
+        self, values: FileValues, problems: list[Problem], unresolved: set[KeyPath]
+    ) -> None:
         self._values = values
         self._problems = problems
-        self._wrong = wrong
-        self._taken_out: set[KeyPath] = set()
+        self._wrong: set[KeyPath] = set()
+        self._above_wrong: set[KeyPath] = set()
+        for key_path in unresolved:
+            self._note(key_path)
 
     def retype(self, detail: ErrorDetails) -> bool:
         """Give a variable's value the other type that it may have; False if it has none."""
@@ -66,35 +74,60 @@ class _Check:
         container[at[-1]] = self._values.other_forms.pop(at)
         return True
 
-    def settle(self, detail: ErrorDetails) -> bool:
-        """Note an error and take its cause out; False if the data stay as they are."""
+    def tell(self, detail: ErrorDetails) -> None:
+        """Note an error, unless it only follows from what is known to be wrong."""
+        if detail["type"] == _FOLLOWS_ANOTHER:
+            return
+        involved = _involved(detail)
+        at = self._place(involved)
+        lacks_what_is_wrong = detail["type"] == _TOO_SHORT and at in self._above_wrong
+        if not lacks_what_is_wrong and not any(self._is_known(path) for path in involved):
+            self._problems.append(Problem(self._values.line(at), at, wording(detail, at)))
+            self._note(at)
+
+    def mend(self, detail: ErrorDetails) -> bool:
+        """Take an error's cause out of the data; False if they stay as they are."""
         if detail["type"] == _FOLLOWS_ANOTHER:
             return False
-        involved = self._involved(detail)
-        at = next((path for path in involved if path in self._values.lines), involved[0])
-        if not any(_lies_in(path, self._wrong) for path in involved):
-            self._problems.append(Problem(self._values.line(at), at, wording(detail, at)))
-            self._wrong.add(at)
-        return self._take_out(at)
+        if detail["type"] == _MISSING:
+            return self._stand_in(detail["loc"])
+        return self._take_out(_location(detail) or self._place(_involved(detail)))
 
-    def _involved(self, detail: ErrorDetails) -> list[KeyPath]:
-        """Where the error is; for a rule between keys, where each of them is."""
-        location = tuple(part for part in detail["loc"] if part != "[key]")
-        if detail["type"] != CONFLICT:
-            return [location]
-        return [(*location, *key.split(".")) for key in detail["ctx"]["involved"]]
+    def _place(self, involved: list[KeyPath]) -> KeyPath:
+        """Where to tell an error: of the keys involved the first that stands in the file."""
+        return next((path for path in involved if path in self._values.lines), involved[0])
+
+    def _note(self, key_path: KeyPath) -> None:
+        self._wrong.add(key_path)
+        self._above_wrong.update(key_path[:length] for length in range(len(key_path)))
+
+    def _is_known(self, key_path: KeyPath) -> bool:
+        """Whether something is wrong already with a value or with a section around it."""
+        return any(key_path[:length] in self._wrong for length in range(1, len(key_path) + 1))
+
+    def _stand_in(self, key_path: KeyPath) -> bool:
+        """Put a text where one is required, so that what stands beside it is checked."""
+        section: Any = self._values.data
+        for part in key_path[:-1]:
+            if part not in section:
+                return False
+            if section[part] is None:
+                section[part] = {}
+            section = section[part]
+        section[key_path[-1]] = ""
+        return True
 
     def _take_out(self, key_path: KeyPath) -> bool:
         """Remove the innermost entry of a mapping that holds `key_path`; False if it is gone.
 
         A list goes as a whole: without one item the others would have other places.
         """
-        if _lies_in(key_path, self._taken_out):
-            return False
         container: Any = self._values.data
         innermost: tuple[dict[str, Any], str, KeyPath] | None = None
         for depth, part in enumerate(key_path, 1):
-            if isinstance(container, dict) and isinstance(part, str) and part in container:
+            if isinstance(container, dict) and isinstance(part, str):
+                if part not in container:
+                    return False
                 innermost = (container, part, key_path[:depth])
             elif not (isinstance(container, list) and isinstance(part, int)):
                 break
@@ -103,9 +136,17 @@ class _Check:
             return False
         mapping, key, taken_out = innermost
         del mapping[key]
-        self._taken_out.add(taken_out)
+        self._note(taken_out)
         return True
 
 
-def _lies_in(key_path: KeyPath, paths: set[KeyPath]) -> bool:
-    return any(key_path[:length] in paths for length in range(1, len(key_path) + 1))
+def _location(detail: ErrorDetails) -> KeyPath:
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def _involved(detail: ErrorDetails) -> list[KeyPath]:
+    """Where the error is; for a rule between keys, where each of them is."""
+    location = _location(detail)
+    if detail["type"] != CONFLICT:
+        return [location]
+    return [(*location, *key.split(".")) for key in detail["ctx"]["involved"]]

@@ -51,8 +51,13 @@ def wording(detail: ErrorDetails, key_path: KeyPath) -> str:
             return str(context["message"])
         case "literal_error":
             return _not_a_choice(detail, re.findall("'([^']*)'", context["expected"]))
-    expected = _EXPECTED.get(detail["type"], detail["msg"]).format(**context)
+    limits = {name: _short(limit) for name, limit in context.items()}
+    expected = _EXPECTED.get(detail["type"], detail["msg"]).format(**limits)
     return expected if _SECRET in key_path else f"{expected}; given {describe(detail['input'])}"
+
+
+def _short(limit: object) -> object:
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _unknown_key(key_path: KeyPath) -> str:
@@ -69,7 +74,8 @@ def _not_a_choice(detail: ErrorDetails, choices: list[str]) -> str:
 
 
 def _nearest(word: str, choices: list[str]) -> str:
-    if len(word) > _MAX_GUESSED:
+    if not word or len(word) > _MAX_GUESSED:
         return ""
-    near = get_close_matches(word.lower().replace("-", "_"), choices, 1)
+    meant = word.lower().replace("-", "_")
+    near = get_close_matches(meant, choices, 1) or [c for c in choices if c.startswith(meant)]
     return f"did you mean {near[0]!r}?" if near else ""

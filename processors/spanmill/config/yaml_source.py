@@ -10,8 +10,8 @@ import yaml
 
 from spanmill.config.problems import KeyPath, Problem
 
-MAX_NODES: Final = 100_000
-"""Keys and values of a file with all its aliases written out; hundreds of destinations fit."""
+MAX_NODES: Final = 20_000
+"""Keys and values of a file with all its aliases written out; a thousand destinations fit."""
 
 MAX_DEPTH: Final = 32
 

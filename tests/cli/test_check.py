@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from spanmill.cli import check
+
+
+def run(path: Path) -> int:
+    parser = argparse.ArgumentParser()
+    check.configure(parser)
+    return check.run(parser.parse_args([str(path)]))
+
+
+def test_a_good_file_is_ok_and_summed_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VENDOR_TOKEN", "geheim")
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(
+        """\
+receivers: {otlp: {http: null}}
+exporters:
+  otlp_traces:
+    tempo: {endpoint: "http://127.0.0.1:4418", headers: {token: "${env:VENDOR_TOKEN}"}}
+    jaeger: {endpoint: "127.0.0.1:4517", protocol: grpc}
+state: {directory: ./state}
+"""
+    )
+    assert run(path) == 0
+    assert capsys.readouterr() == (
+        f"""\
+{path}: ok
+  listens: OTLP over gRPC on 127.0.0.1:4317, /metrics, /healthz and /readyz on 127.0.0.1:9464
+  sends traces to: tempo at http://127.0.0.1:4418 (http/protobuf), jaeger at 127.0.0.1:4517 (grpc)
+  has no effect yet: state
+""",
+        "",
+    )
+
+
+def test_an_empty_file_sends_to_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.touch()
+    assert run(path) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  listens: OTLP over gRPC on 127.0.0.1:4317, OTLP over HTTP on 127.0.0.1:4318, "
+        "/metrics, /healthz and /readyz on 127.0.0.1:9464",
+        "  sends traces to: nobody",
+    ]
+
+
+def test_each_problem_is_a_line_on_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text("logs: {}\nspan_metrics:\n  max_series: 0\n")
+    assert run(path) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"{path}:1: logs: unknown key; did you mean 'log'?\n"
+        f"{path}:3: span_metrics.max_series: must be at least 1; given 0\n",
+    )
+
+
+def test_a_file_that_is_not_there_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "none.yaml") == 2
+    assert capsys.readouterr() == ("", f"{tmp_path}/none.yaml: there is no such file\n")
+
+
+def test_the_shipped_configuration_is_ok(capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = Path(__file__).parents[2] / "collector-config" / "spanmill.yaml"
+    assert run(shipped) == 0
+    assert "127.0.0.1:5317" in capsys.readouterr().out
