@@ -282,3 +282,21 @@ def test_a_call_that_is_cancelled_before_it_is_handled_is_not_taken(
 
     client.close()
     assert pipeline.journal.submitted == 2
+
+
+def test_a_fault_behind_the_receiver_is_internal_and_logged(
+    pipeline: ReceiverPipeline,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    client = pipeline.client("grpc")
+    with monkeypatch.context() as broken:
+        broken.setattr(pipeline.intake, "take", fail)
+        answer = client.send(good_body())
+
+    assert answer.code == "INTERNAL"
+    assert "a fault of ours" in caplog.text
+    assert client.send(good_body()).ok

@@ -113,10 +113,12 @@ class GrpcReceiver:
 
     def stop(self, grace_seconds: float) -> None:
         """Take no new requests, answer those in flight, and cancel what is left at the end."""
+        grace = max(0.0, grace_seconds)
         self._side_services.announce_shutdown()
-        stopped = self._server.stop(max(0.0, grace_seconds))
-        self._side_services.end()
-        stopped.wait(grace_seconds + _CANCELLED_CALLS_SECONDS)
+        stopped = self._server.stop(grace)
+        self._side_services.end_streams()
+        stopped.wait(grace + _CANCELLED_CALLS_SECONDS)
+        self._side_services.close()
         self._threads.shutdown(wait=False)
 
     def _export(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
@@ -139,11 +141,12 @@ class GrpcReceiver:
                 # grpcio hands over compressed bytes without saying so.
                 body = inflate_gzip(body, self._max_request_size, members="one")
             decoded = self._intake.take(body, _peer_host(context.peer())).result()
+            response = success_body(decoded, Encoding.PROTOBUF)
         except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
             self._counts.refused()
             _refuse(context, refusal_of(error))
         self._counts.acknowledged(decoded, arrived)
-        return success_body(decoded, Encoding.PROTOBUF)
+        return response
 
 
 def _refuse(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:

@@ -74,10 +74,13 @@ class SideServices:
         """Tell everyone who asks or watches that nothing is served any more."""
         self._health.enter_graceful_shutdown()
 
-    def end(self) -> None:
+    def end_streams(self) -> None:
         """End the open streams, which would never end by themselves."""
         self._watch.end_calls()
         self._reflect.end_calls()
+
+    def close(self) -> None:
+        """Let go of the threads, once the server hands out no more calls."""
         for pool in self._pools:
             pool.shutdown(wait=False)
 

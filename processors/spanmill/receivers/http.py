@@ -95,6 +95,7 @@ class OtlpHttpApp:
             answer = self._refusal_by_head(request) or await self._take(request, receive)
         except asyncio.CancelledError:
             # The server's deadline is over. Its own 500 would have the client drop the spans.
+            self._counts.refused()
             ending = UnavailableError("the process is shutting down", RETRY_AFTER_SECONDS)
             await _refuse(send, request, refusal_of(ending))
             raise
