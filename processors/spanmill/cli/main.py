@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from spanmill.errors import SpanmillError
+from spanmill.errors import ConfigError, SpanmillError
 
 _COMMANDS: Final = {
     "run": ("spanmill.cli.run", "receive spans, derive metrics, forward traces"),
     "demo": ("spanmill.cli.demo.command", "watch it work on small services that call each other"),
-    "replay": ("spanmill.cli.replay", "send recorded spans to an OTLP endpoint, as of now"),
+    "replay": ("spanmill.cli.replay.command", "send recorded spans to an OTLP endpoint, as of now"),
     "check": ("spanmill.cli.check", "say whether a configuration file can be used"),
     "config": ("spanmill.cli.config_docs", "print the configuration's schema or reference"),
 }
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parser(given).parse_args(given)
         result: int = importlib.import_module(_COMMANDS[parsed.command][0]).run(parsed)
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # each of its lines begins with file and line, as compilers do
+        return EXIT_UNUSABLE
     except SpanmillError as error:
         print(f"spanmill: {error}", file=sys.stderr)
         return EXIT_UNUSABLE
