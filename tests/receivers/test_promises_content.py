@@ -207,7 +207,7 @@ def test_promise_23_json_becomes_the_protobuf_that_means_the_same(
 ) -> None:
     client = pipeline.client("http-json")
     expected = ExportTraceServiceRequest()
-    for body in astronomy_requests[:4]:
+    for body in sorted(astronomy_requests, key=len)[:10]:
         assert client.send(body).ok
         expected.MergeFromString(body)
 
