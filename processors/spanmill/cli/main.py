@@ -29,6 +29,8 @@ EXIT_INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. 2 means that it could not begin."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # grpcio's core writes lines of its own to standard error; what matters of them is logged.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         parsed = _parser(given).parse_args(given)
         result: int = importlib.import_module(_COMMANDS[parsed.command][0]).run(parsed)
