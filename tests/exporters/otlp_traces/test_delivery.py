@@ -230,6 +230,22 @@ def test_a_large_record_that_gets_no_answer_is_split_between_its_spans() -> None
     assert bench.outcomes == {"delivered": 4}
 
 
+@pytest.mark.parametrize("smaller", ["refused", "silent"])
+def test_a_part_made_smaller_keeps_its_place_before_the_parts_behind_it(smaller: str) -> None:
+    bench = Bench(max_request_bytes=200 * KIB)
+    record = request_of(*"abcdefg", padding=45 * KIB)
+    bench.accept(record)
+    bench.take()
+    assert names_in(bench.pending) == ["a", "b", "c", "d"]
+    if smaller == "refused":
+        bench.answer(TooLarge("answered 413"))
+    else:
+        bench.delivery.halve()
+    assert names_in(bench.pending) in (["a"], ["a", "b"])
+    bench.deliver_all()
+    assert [name for part in bench.delivered for name in names_in(part)] == list("abcdefg")
+
+
 def test_what_is_given_up_is_the_oldest_record_and_its_neighbours_stay() -> None:
     bench = Bench()
     bench.accept(*(request_of(name) for name in "abcd"))

@@ -19,7 +19,10 @@ class AnyHistory(RuleBasedStateMachine):
         self.bench = Bench(max_request_bytes=128 * KIB, max_queue_bytes=400 * KIB)
         self.named = 0
 
-    @rule(spans=st.integers(0, 5), padding=st.sampled_from([0, 500, 20 * KIB, 90 * KIB, 140 * KIB]))
+    @rule(
+        spans=st.integers(0, 5),
+        padding=st.sampled_from([0, 500, 20 * KIB, 45 * KIB, 90 * KIB, 140 * KIB]),
+    )
     def accept(self, spans: int, padding: int) -> None:
         names = [f"{self.named + n:06d}" for n in range(spans)]
         self.named += spans

@@ -70,7 +70,7 @@ def test_requests_over_the_usual_limit_are_sent_and_one_connection_serves_all() 
         (partial(3, "three were bad"), Delivered(3, "three were bad")),
         (partial(0, "slow down"), Delivered(0, "slow down")),
         (b"<html>", Delivered(unreadable=True)),
-        (bytes(70_000), Delivered(unreadable=True)),
+        (partial(1, "x" * 70_000), Delivered(unreadable=True)),
     ],
 )
 def test_a_success_is_understood(
@@ -131,6 +131,23 @@ def test_retry_info_is_honoured(
 ) -> None:
     grpc_peer.script.append(Abort(code, "full", retry_after=2.5))
     assert sender.send(b"x", TIMEOUT) == Retry(f"{code.name}: full", after=2.5)
+
+
+def test_two_destinations_at_one_address_have_a_connection_each(grpc_peer: GrpcPeer) -> None:
+    senders = [sender_to(grpc_peer), sender_to(grpc_peer)]
+    assert [sender.send(b"x", TIMEOUT) for sender in senders] == [Delivered()] * 2
+    assert len(grpc_peer.connections) == 2
+
+
+def test_a_proxy_in_the_environment_is_not_used(
+    grpc_peer: GrpcPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_grpc_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with no_one() as port:
+        for name in ("grpc_proxy", "http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        assert sender_to(grpc_peer).send(b"x", TIMEOUT) == Delivered()
 
 
 def test_a_peer_that_asks_for_patience_keeps_its_connection(

@@ -97,7 +97,7 @@ SUCCESSES: list[tuple[Answer, Reply]] = [
     (Answer(200, partial(-5)), Delivered(0)),
     (Answer(200, b"<html>welcome</html>"), Delivered(unreadable=True)),
     (Answer(200, b"\x0a\x05\x08\x01"), Delivered(unreadable=True)),
-    (Answer(200, bytes(70_000)), Delivered(unreadable=True)),
+    (Answer(200, partial(1, "x" * 70_000)), Delivered(unreadable=True)),
     (
         Answer(200, b"5\r\nabc", {"transfer-encoding": "chunked", "connection": "close"}),
         Delivered(unreadable=True),
@@ -228,10 +228,29 @@ def test_one_time_limit_holds_for_the_whole_request(
     assert sender.send(b"y", TIMEOUT) == Delivered()
 
 
-def test_a_success_whose_body_never_ends_is_a_success(
+def test_a_short_time_limit_holds_after_a_long_one_and_after_a_pause(
     http_peer: HttpPeer, sender: HttpSender
 ) -> None:
-    http_peer.script.append(Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n"))
+    late = Retry("no complete answer within 0.2 s", unanswered=True)
+    http_peer.script.extend([Answer(), Drip(), Drip(), Answer()])
+    assert sender.send(b"a", 1000) == Delivered()
+    assert sender.send(b"b", SHORT) == late
+    assert sender.send(b"c", SHORT) == late
+    assert sender.send(b"d", TIMEOUT) == Delivered()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+    ],
+)
+def test_a_success_whose_body_never_ends_is_a_success(
+    http_peer: HttpPeer, sender: HttpSender, head: bytes
+) -> None:
+    http_peer.script.append(Drip(head))
     assert sender.send(b"x", SHORT) == Delivered(unreadable=True)
     assert sender.send(b"y", TIMEOUT) == Delivered()
 
@@ -253,23 +272,27 @@ def test_a_peer_that_does_not_read_is_given_up_in_time() -> None:
     assert reply == Retry("no complete answer within 0.2 s", unanswered=True)
 
 
-def test_an_answer_that_is_no_http_may_be_tried_again(
-    http_peer: HttpPeer, sender: HttpSender
-) -> None:
-    http_peer.otherwise = lambda body: Answer(200)
+def test_an_answer_that_is_no_http_may_be_tried_again_and_its_connection_is_closed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(TIMEOUT)
+        ended: list[bytes] = []
 
         def answer() -> None:
             connection, _ = server.accept()
             with connection:
+                connection.settimeout(TIMEOUT)
                 connection.recv(65536)
                 connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+                while received := connection.recv(65536):
+                    pass
+                ended.append(received)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        settings = settings_for(server.getsockname()[1])
-        reply = HttpSender(settings, SystemClock()).send(b"x", TIMEOUT)
+        sender = HttpSender(settings_for(server.getsockname()[1]), SystemClock())
+        reply = sender.send(b"x", TIMEOUT)
         thread.join()
+        assert ended == [b""]
     assert isinstance(reply, Retry)
     assert "ssh-2.0" in reply.reason
 

@@ -33,9 +33,8 @@ LONGEST_BODY: Final = 64 * 1024
 """Bytes of an answer that are read."""
 
 _PATH: Final = "/v1/traces"
-_RETRYABLE: Final = frozenset(
-    {429, 502, 503, 504}
-)  # OTLP specification, "Retryable Response Codes"
+# OTLP specification, "Retryable Response Codes".
+_RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _TOO_LARGE: Final = 413
 _WHATEVER_THE_CONTENT: Final = frozenset({401, 403, 404, 405, 407, 410, 415, 421, 501, 505})
 _GZIP_LEVEL: Final = 1  # traces compress well at any level, and time is what is short
@@ -165,6 +164,10 @@ class _Connection(HTTPConnection):
         super().connect()
         self._deadline.guard(self.sock)
 
+    def close(self) -> None:
+        super().close()
+        self._deadline.ended()
+
 
 class _SecureConnection(HTTPSConnection):
     def __init__(self, *args: Any, deadline: RequestDeadline, **kwargs: Any) -> None:
@@ -175,6 +178,10 @@ class _SecureConnection(HTTPSConnection):
         # The handshake has one timeout of its own, which is what is left of the request's.
         super().connect()
         self._deadline.guard(self.sock)
+
+    def close(self) -> None:
+        super().close()
+        self._deadline.ended()
 
 
 class _Pool(HTTPConnectionPool):

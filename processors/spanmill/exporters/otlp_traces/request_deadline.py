@@ -25,6 +25,7 @@ class RequestDeadline:
         self._clock = clock
         self._changed = threading.Condition()
         self._connection: socket.socket | None = None
+        self._connection_ended = False
         self._ends = math.inf
         self._wakes = -math.inf
         self._passed = False
@@ -58,6 +59,8 @@ class RequestDeadline:
         finally:
             with self._changed:
                 self._ends = math.inf
+                if self._connection_ended:
+                    self._release()
 
     def remaining(self) -> float:
         """Seconds that are left for the request under way, at least a small number."""
@@ -67,10 +70,22 @@ class RequestDeadline:
         """Watch over this connection from now on, instead of the one before."""
         with self._changed:
             self._release()
+            self._connection_ended = False
             # A descriptor of our own: theirs may be closed, and its number taken, at any moment.
             self._connection = socket.socket(fileno=os.dup(connection.fileno()))
             if self._passed or self._closed:
                 self._shut_down()
+
+    def ended(self) -> None:
+        """The connection was closed: let go of it, but not before the request is over.
+
+        The rest of an answer may still be read from a connection that was closed for any other
+        use.
+        """
+        with self._changed:
+            self._connection_ended = True
+            if self._ends == math.inf:
+                self._release()
 
     def close(self) -> None:
         """Cut off the request under way, and every later one."""
