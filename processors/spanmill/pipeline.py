@@ -22,7 +22,8 @@ from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import TraceIntake
 from spanmill.series.registry import Registry
-from spanmill.spans.decoder import DecodedRequest, load_decoder
+from spanmill.spans.decoder import DecodedRequest
+from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry, declare_build, declare_process
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from spanmill.receivers.intake import TraceIntake
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Values
 from spanmill.spans.batch import SpanBatch
-from spanmill.spans.decoder import DecodedRequest, load_decoder
+from spanmill.spans.decoder import DecodedRequest
+from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry
 
 MIB = 1024 * 1024

@@ -13,7 +13,8 @@ from spanmill.journal.log import Entry, Record, Signal
 from spanmill.receivers.intake import TraceIntake
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Histograms
-from spanmill.spans.decoder import DecodedRequest, load_decoder
+from spanmill.spans.decoder import DecodedRequest
+from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry
 from spanmill.testing import ManualClock
 

@@ -72,7 +72,7 @@ class _ShowVersion(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Print the version, the decoder and the interpreter."""
-        from spanmill.spans.decoder import load_decoder
+        from spanmill.spans.installed import load_decoder
 
         decoder = load_decoder(()).kind
         print(

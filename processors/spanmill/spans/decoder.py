@@ -1,8 +1,8 @@
-"""What a decoder promises, and which one runs."""
+"""What a decoder promises."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -48,10 +48,3 @@ class Decoder(Protocol):
     def decode(self, body: bytes) -> DecodedRequest:
         """Decode one request; raises UndecodableError where the protobuf library would."""
         ...
-
-
-def load_decoder(attributes: Sequence[str]) -> Decoder:
-    """The fastest decoder that is installed, with a column for each of these attributes."""
-    from spanmill.spans.reference import ReferenceDecoder
-
-    return ReferenceDecoder(attributes)
