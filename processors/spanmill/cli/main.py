@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = _parser(given).parse_args(given)
         result: int = importlib.import_module(_COMMANDS[parsed.command][0]).run(parsed)
     except ConfigError as error:
-        print(error, file=sys.stderr)  # each of its lines begins with file and line, as compilers do
+        print(error, file=sys.stderr)  # each line begins with file and line, as compilers do
         return EXIT_UNUSABLE
     except SpanmillError as error:
         print(f"spanmill: {error}", file=sys.stderr)
@@ -74,10 +74,8 @@ class _ShowVersion(argparse.Action):
         """Print the version, the decoder and the interpreter."""
         from spanmill.spans.installed import load_decoder
 
-        decoder = load_decoder(()).kind
-        print(
-            f"spanmill {version('spanmill')} ({decoder} decoder, Python {platform.python_version()})"
-        )
+        what_runs = f"{load_decoder(()).kind} decoder, Python {platform.python_version()}"
+        print(f"spanmill {version('spanmill')} ({what_runs})")
         parser.exit()
 
 
