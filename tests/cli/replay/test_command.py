@@ -157,7 +157,7 @@ def test_impossible_options_are_refused(
     with pytest.raises(SystemExit) as ended:
         main(["replay", recording, "--to", "127.0.0.1:1", option])
     assert ended.value.code == 2
-    assert f"argument {option.split('=')[0]}: " in capsys.readouterr().err
+    assert f"argument {option.split('=', 1)[0]}: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
