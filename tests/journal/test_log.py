@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanmill.errors import UnavailableError
@@ -372,6 +372,7 @@ def test_a_flood_of_tiny_requests_stays_within_the_memory_of_the_queue(
     assert 4_000 < cursor.queued_items < 20_000
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanmill.exporters.otlp_traces.backoff import LONGEST_NAMED_WAIT, Backoff
@@ -43,6 +43,7 @@ def test_jitter_is_full() -> None:
     assert sum(waits) / len(waits) == pytest.approx(0.5, abs=0.05)
 
 
+@settings(deadline=None)
 @given(st.integers(), st.lists(st.one_of(st.none(), st.floats(0, 1e12)), max_size=200))
 def test_a_wait_is_bounded_and_never_shorter_than_was_asked_for(
     seed: int, named: list[float | None]

@@ -110,7 +110,7 @@ class HttpSender:
         return self._read(response)
 
     def _read(self, response: BaseHTTPResponse) -> Reply:
-        text = _read_body(response)
+        text = self._read_body(response)
         if 200 <= response.status < 300:
             return Delivered(unreadable=True) if text is None else read_success(text)
         words = read_status(text or b"")
@@ -121,6 +121,20 @@ class HttpSender:
             return TooLarge(reason)
         same_for_all = 300 <= response.status < 400 or response.status in _WHATEVER_THE_CONTENT
         return Permanent(reason, by_content=not same_for_all)
+
+    def _read_body(self, response: BaseHTTPResponse) -> bytes | None:
+        """The whole body; None where it breaks off or is too long, and the connection ends."""
+        try:
+            body = response.read(LONGEST_BODY + 1, decode_content=True)
+        except (HTTPError, OSError):
+            response.close()
+            return None
+        # A body without a length is over when the connection is, even if we ended that.
+        if len(body) > LONGEST_BODY or self._cut_off():
+            response.close()
+            return None
+        response.release_conn()
+        return body
 
     def _retry_after(self, headers: Mapping[str, str]) -> float | None:
         """Seconds, from a number or a date (RFC 9110, section 10.2.3)."""
@@ -190,20 +204,6 @@ class _Pool(HTTPConnectionPool):
 
 class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
-
-
-def _read_body(response: BaseHTTPResponse) -> bytes | None:
-    """The whole body, or None where it breaks off or is too long; then the connection ends."""
-    try:
-        body = response.read(LONGEST_BODY + 1, decode_content=True)
-    except (HTTPError, OSError):
-        response.close()
-        return None
-    if len(body) > LONGEST_BODY:
-        response.close()
-        return None
-    response.release_conn()
-    return body
 
 
 def _root(error: BaseException) -> BaseException:
