@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Sequence
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -38,6 +41,21 @@ def test_random_bytes() -> None:
     random = Random(1)
     for length in [*range(1, 40), 1000, 100_000]:
         check_against_library(random.randbytes(length))
+
+
+WIRE = [
+    bytes.fromhex(token)
+    for token in "00 01 02 04 06 08 0a 0b 0c 11 12 13 14 15 1a 7f 80 ff c23e 9200 8a8000".split()
+]
+
+
+@given(st.lists(st.sampled_from(WIRE), max_size=25), st.sampled_from([(), (2,), (2, 2), (2, 1000)]))
+@settings(max_examples=2000, deadline=None)
+def test_any_mixture_of_tags_lengths_and_groups(tokens: list[bytes], around: Sequence[int]) -> None:
+    body = b"".join(tokens)
+    for number in around:
+        body = field(number, body)
+    check_against_library(field(1, body) if around else body)
 
 
 def test_every_prefix_of_a_request() -> None:
@@ -73,6 +91,9 @@ IDS = Span(trace_id=b"\1" * 16, span_id=b"\1" * 8).SerializeToString()
         "the highest field number": (varint((2**29 - 1) << 3) + b"\x00", True),
         "field number 0": (b"\x02\x00", False),
         "field number 0 in a scope": (field(1, field(2, b"\x02\x00")), False),
+        "field number 0 in a group": (b"\x1b\x02\x00\x1c", True),
+        "a group of number 0 in a group": (b"\x1b\x03\x04\x1c", True),
+        "a group of number 0": (b"\x03\x04", False),
         "a group": (group(3, b""), True),
         "a group in the place of spans": (field(1, field(2, group(2, b"\x08\x01"))), True),
         "groups in a group": (group(3, group(1, group(4, b"\x08\x01"))), True),

@@ -78,7 +78,8 @@ def regroup(
 ) -> Iterator[ExportTraceServiceRequest]:
     """The same spans in the same order in requests of `batch_size` spans, the last of fewer.
 
-    Each keeps the resource, the scope and the schema URLs that it had.
+    Each keeps the resource, the scope and the schema URLs that it had; unknown fields around
+    the spans are left out.
     """
     batch = ExportTraceServiceRequest()
     size = 0

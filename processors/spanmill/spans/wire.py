@@ -88,10 +88,10 @@ def read_varint(body: bytes, position: int, end: int, most: int = _VARINT_BYTES)
     raise UndecodableError(f"byte {position}: a varint is cut short or longer than {most} bytes")
 
 
-def read_tag(body: bytes, position: int, end: int) -> tuple[int, int]:
+def read_tag(body: bytes, position: int, end: int, lowest: int = 1) -> tuple[int, int]:
     """The tag of a field (number and wire type), and where it ends."""
     tag, after = read_varint(body, position, end, _TAG_BYTES)
-    if not 8 <= tag < _TAG_LIMIT:
+    if not lowest << 3 <= tag < _TAG_LIMIT:
         raise UndecodableError(f"byte {position}: {tag >> 3} is no field number")
     return tag, after
 
@@ -125,7 +125,8 @@ def skip_field(body: bytes, tag: int, position: int, end: int) -> int:
             raise UndecodableError(f"byte {end}: a field is cut short")
         if not groups:
             return position
-        tag, position = read_tag(body, position, end)
+        # upb reads unknown groups without a look at the numbers of their fields.
+        tag, position = read_tag(body, position, end, lowest=0)
 
 
 def find_spans(body: bytes) -> Layout:
