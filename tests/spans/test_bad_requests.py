@@ -43,10 +43,8 @@ def test_random_bytes() -> None:
         check_against_library(random.randbytes(length))
 
 
-WIRE = [
-    bytes.fromhex(token)
-    for token in "00 01 02 04 06 08 0a 0b 0c 11 12 13 14 15 1a 7f 80 ff c23e 9200 8a8000".split()
-]
+BYTES = b"\x00\x01\x02\x04\x06\x08\x0a\x0b\x0c\x11\x12\x13\x14\x15\x1a\x7f\x80\xff"
+WIRE = [*(bytes([byte]) for byte in BYTES), varint(1000 << 3 | 2), b"\x92\x00", b"\x8a\x80\x00"]
 
 
 @given(st.lists(st.sampled_from(WIRE), max_size=25), st.sampled_from([(), (2,), (2, 2), (2, 1000)]))
