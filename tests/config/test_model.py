@@ -239,7 +239,7 @@ def test_what_is_off_listens_nowhere() -> None:
         ("receivers: {otlp: {http: {max_request_size: 1.5}}}", "must be a size such as 64MiB"),
         ("receivers: {otlp: {http: {handler_threads: 5}}}", "unknown key"),
         ("receivers: {otlp: {protocols: {grpc: {}}}}", "the keys here are grpc, http"),
-        ("exporters: {prometheus: null, otlp_metrics: {m: {}}}", "m.endpoint: is required"),
+        ("exporters: {prometheus: {}, otlp_metrics: {m: {}}}", "m.endpoint: is required"),
         (
             "exporters: {otlp_metrics: {m: {endpoint: 'h:1'}}}",
             "must begin with http:// or https://",

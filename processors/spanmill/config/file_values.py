@@ -24,6 +24,7 @@ class FileValues:
       and a quoted one, which flow mappings need, may be a number after all.
     - `unresolved`: values left out because a variable in them can't be put in.
     - `empty`: keys with nothing behind them.
+    - `nulls`: keys with a null that is written out.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class FileValues:
     other_forms: dict[KeyPath, object] = field(default_factory=dict)
     unresolved: set[KeyPath] = field(default_factory=set)
     empty: list[KeyPath] = field(default_factory=list)
+    nulls: list[KeyPath] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def line(self, key_path: KeyPath) -> int:
@@ -77,9 +79,7 @@ def _scalar(
     scalar: Scalar, key_path: KeyPath, values: FileValues, environ: Mapping[str, str]
 ) -> object:
     if "$" not in scalar.text:
-        if scalar.plain and not scalar.text:
-            values.empty.append(key_path)
-        return resolve_scalar(scalar.text) if scalar.plain else scalar.text
+        return _plain_scalar(scalar.text, key_path, values) if scalar.plain else scalar.text
     try:
         text = substitute(scalar.text, environ)
     except ValueError as error:
@@ -90,4 +90,11 @@ def _scalar(
     if not is_reference(scalar.text) or isinstance(typed, str):
         return text
     values.other_forms[key_path] = text if scalar.plain else typed
-    return typed if scalar.plain else text
+    return _plain_scalar(text, key_path, values) if scalar.plain else text
+
+
+def _plain_scalar(text: str, key_path: KeyPath, values: FileValues) -> object:
+    typed = resolve_scalar(text)
+    if typed is None:
+        (values.nulls if text else values.empty).append(key_path)
+    return typed

@@ -44,7 +44,8 @@ A number without one is bytes. |
 | path | a file or folder; a relative one begins at the working directory. |
 
 Unquoted values have the types of YAML 1.2: `true` and `false` are the only truth values. A
-section with nothing under it has its defaults; one that can be `null` must say so, or be `{}`.
+section with nothing under it has its defaults; one that can be `null` must say so, or be `{}`, and
+no other section can be `null`.
 
 ### From the environment
 

@@ -35,6 +35,13 @@ def can_be_off(key_path: KeyPath) -> bool:
     return type(None) in get_args(field.annotation) and section_in(field.annotation) is not None
 
 
+def is_always_on(key_path: KeyPath) -> bool:
+    """Whether a key takes a section and nothing else, so that null would turn off what can't be."""
+    parent = section_at(key_path[:-1])
+    field = parent.model_fields.get(str(key_path[-1])) if parent is not None else None
+    return field is not None and field.annotation is section_in(field.annotation)
+
+
 def section_in(annotation: object) -> type[Section] | None:
     """The section that a key's type is, may be, or has under each name."""
     if isinstance(annotation, type) and issubclass(annotation, Section):

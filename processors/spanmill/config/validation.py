@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from spanmill.config.file_values import FileValues
 from spanmill.config.model import Config
 from spanmill.config.problems import KeyPath, Problem
-from spanmill.config.sections import can_be_off
+from spanmill.config.sections import can_be_off, is_always_on
 from spanmill.config.value_types import CONFLICT, FROM_FILE
 from spanmill.config.wording import wording
 
@@ -33,6 +33,11 @@ def validate(values: FileValues) -> tuple[Config | None, list[Problem]]:
         Problem(values.line(at), at, "is empty: write null for none, or {} for its defaults")
         for at in values.empty
         if can_be_off(at)
+    ]
+    problems += [
+        Problem(values.line(at), at, "can't be turned off; leave it out for its defaults")
+        for at in values.nulls
+        if is_always_on(at)
     ]
     check = _Check(values, problems, values.unresolved)
     while True:
