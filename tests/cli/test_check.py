@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
 
 from spanmill.cli import check
+from spanmill.config.load import load_config
 
 
 def run(path: Path) -> int:
@@ -70,6 +72,77 @@ def test_a_file_that_is_not_there_is_one_line(
 ) -> None:
     assert run(tmp_path / "none.yaml") == 2
     assert capsys.readouterr() == ("", f"{tmp_path}/none.yaml: there is no such file\n")
+
+
+def test_files_that_can_not_be_read_are_told_with_their_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(
+        f"""\
+exporters:
+  otlp_traces:
+    over-http:
+      endpoint: https://h
+      tls: {{ca_file: {tmp_path}/none.pem}}
+    over-grpc:
+      endpoint: h:1
+      protocol: grpc
+      tls:
+        cert_file: {tmp_path}
+        key_file: {tmp_path}/none.key
+    of.the.system: {{endpoint: "https://h"}}
+"""
+    )
+    assert run(path) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"{path}:5: exporters.otlp_traces.over-http.tls.ca_file: "
+        f"can't read {tmp_path}/none.pem: No such file or directory\n"
+        f"{path}:10: exporters.otlp_traces.over-grpc.tls.cert_file: "
+        f"can't read {tmp_path}: Is a directory\n"
+        f"{path}:11: exporters.otlp_traces.over-grpc.tls.key_file: "
+        f"can't read {tmp_path}/none.key: No such file or directory\n",
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_key_without_permission_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = tmp_path / "closed.pem"
+    closed.touch(mode=0o000)
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(
+        f"exporters:\n  otlp_traces:\n    a.b: "
+        f"{{endpoint: 'https://h', tls: {{ca_file: {closed}}}}}\n"
+    )
+    assert run(path) == 2
+    assert capsys.readouterr().err == (
+        f"{path}:3: exporters.otlp_traces.'a.b'.tls.ca_file: "
+        f"can't read {closed}: Permission denied\n"
+    )
+
+
+def test_a_file_that_is_no_certificate_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(
+        f"exporters:\n  otlp_traces:\n    a.b: "
+        f"{{endpoint: 'https://h', tls: {{ca_file: {path}}}}}\n"
+    )
+    assert run(path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path}:3: exporters.otlp_traces.a.b.tls.ca_file: can't use {path}: no")
+
+
+def test_loading_alone_opens_no_file_that_the_configuration_names(tmp_path: Path) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(
+        "exporters: {otlp_traces: {a: {endpoint: 'https://h', tls: {ca_file: none.pem}}}}"
+    )
+    assert load_config(path, {}).config.exporters.otlp_traces["a"].tls is not None
 
 
 def test_the_shipped_configuration_is_ok(capsys: pytest.CaptureFixture[str]) -> None:

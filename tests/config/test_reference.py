@@ -26,7 +26,7 @@ def test_the_committed_page_is_up_to_date() -> None:
 def test_the_default_file_sets_every_key_to_its_default(load: Load) -> None:
     loaded = load(default_file())
     assert loaded.config == Config()
-    assert {"span_metrics.buckets.otel", "shutdown_timeout", "log.level"} <= loaded.set_keys
+    assert {"span_metrics.buckets.otel", "shutdown_timeout", "log.level"} <= loaded.lines.keys()
 
 
 @pytest.mark.parametrize("number", [0, 1])

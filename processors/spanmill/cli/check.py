@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from spanmill.config.exporters import OtlpTracesConfig, TlsConfig
 from spanmill.config.load import LoadedConfig, load_config
 from spanmill.config.model import Config
-from spanmill.errors import ConfigError
+from spanmill.config.problems import KeyPath, Problem, config_error, dotted
+from spanmill.errors import ConfigError, StartError
+from spanmill.exporters.otlp_traces.factory import settings_of
+from spanmill.exporters.otlp_traces.tls import client_context
 
 EXIT_REFUSED: Final = 2
 
@@ -25,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what the file sets up; 2 with a line for each problem if it can't be used."""
     try:
         loaded = load_config(arguments.file, os.environ)
+        _refuse_unusable_files(loaded)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
@@ -32,6 +37,50 @@ def run(arguments: argparse.Namespace) -> int:
     for line in _summary(loaded):
         print(f"  {line}")
     return 0
+
+
+def _refuse_unusable_files(loaded: LoadedConfig) -> None:
+    """Read the files that the configuration names, as a start would; ConfigError names each."""
+    assert loaded.path is not None, "FILE is required"
+    problems = [
+        problem
+        for name, destination in loaded.config.exporters.otlp_traces.items()
+        if destination.tls is not None
+        for problem in _unusable_files(loaded, name, destination, destination.tls)
+    ]
+    if problems:
+        raise config_error(loaded.path, problems)
+
+
+def _unusable_files(
+    loaded: LoadedConfig, name: str, destination: OtlpTracesConfig, tls: TlsConfig
+) -> Iterator[Problem]:
+    section: KeyPath = ("exporters", "otlp_traces", name, "tls")
+    readable = True
+    for key, file in (
+        ("ca_file", tls.ca_file),
+        ("cert_file", tls.cert_file),
+        ("key_file", tls.key_file),
+    ):
+        reason = _unreadable(file) if file is not None else None
+        if reason is not None:
+            at = (*section, key)
+            yield Problem(loaded.lines[dotted(at)], at, f"can't read {file}: {reason}")
+            readable = False
+    if readable:
+        try:
+            client_context(settings_of(name, destination))
+        except StartError as error:  # it names the key itself
+            yield Problem(loaded.lines[dotted(section)], (), str(error))
+
+
+def _unreadable(file: Path) -> str | None:
+    """Why a file can't be read; None if it can."""
+    try:
+        with file.open("rb"):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _summary(loaded: LoadedConfig) -> Iterator[str]:

@@ -26,18 +26,19 @@ MAX_FILE_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A configuration, the file that it is from (None: only defaults), and the keys set there.
+    """A configuration, the file that it is from (None: only defaults), and what is set there.
 
-    `set_keys` are dotted paths, of sections as well as of values.
+    `lines` has the line of each key and item that is set, by its dotted path, of sections as well
+    as of values.
     """
 
     config: Config
     path: Path | None
-    set_keys: frozenset[str]
+    lines: Mapping[str, int]
 
     def keys_without_effect(self) -> list[str]:
         """The keys set in the file, even to their defaults, that change nothing yet."""
-        return [key for key in WITHOUT_EFFECT if key in self.set_keys]
+        return [key for key in WITHOUT_EFFECT if key in self.lines]
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
@@ -46,7 +47,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     Raises ConfigError that names each problem of the file in a line of its own.
     """
     if path is None:
-        return LoadedConfig(Config(), None, frozenset())
+        return LoadedConfig(Config(), None, {})
     try:
         document = read_yaml(_read(path))
     except YamlError as error:
@@ -56,7 +57,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     problems = values.problems + problems
     if config is None or problems:
         raise config_error(path, problems)
-    return LoadedConfig(config, path, frozenset(map(dotted, values.lines)))
+    lines = {dotted(key_path): line for key_path, line in values.lines.items()}
+    return LoadedConfig(config, path, lines)
 
 
 def _read(path: Path) -> str:
