@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 
 class SpanmillError(Exception):
     """Base of all errors that spanmill raises on purpose."""
@@ -41,3 +44,12 @@ class UnavailableError(RequestError):
 
 class FamilyConflictError(SpanmillError):
     """A metric family was declared twice under one name."""
+
+
+def listen_failure(error: Exception) -> str:
+    """Why an address can't be listened on, in words for the line that says so."""
+    if isinstance(error, socket.gaierror):
+        return "the host's name can't be resolved"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    return str(error)

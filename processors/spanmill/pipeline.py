@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
+from spanmill.books import check_books
 from spanmill.clock import Clock
 from spanmill.config.label_names import label_name
 from spanmill.config.model import Config
@@ -47,11 +49,10 @@ class Pipeline:
         self._clock = clock
         self._registry = Registry(clock)
         self._telemetry = Telemetry(self._registry, tuple(config.exporters.otlp_traces))
-        self._processors: list[Processor] = [
-            SpanMetrics(
-                _span_metrics_settings(config.span_metrics), self._registry, self._telemetry
-            )
-        ]
+        self._span_metrics = SpanMetrics(
+            _span_metrics_settings(config.span_metrics), self._registry, self._telemetry
+        )
+        self._processors: list[Processor] = [self._span_metrics]
         columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
         decoder = load_decoder(tuple(columns))
         declare_build(self._registry, version, decoder.kind)
@@ -62,6 +63,7 @@ class Pipeline:
         self._destinations = build_destinations(
             config.exporters.otlp_traces, self._journal, self._telemetry, self._registry, clock
         )
+        check_books(self._registry, self._telemetry, tuple(config.exporters.otlp_traces))
         self._ready = threading.Event()
         self._stopping = threading.Event()
         prometheus = config.exporters.prometheus
@@ -106,6 +108,10 @@ class Pipeline:
             },
         )
 
+    def tick(self) -> None:
+        """Put the passing of time into the journal: replay must see it as it was."""
+        self._journal.submit(Entry(b"", Signal.TICK, "", 0, None))
+
     def stop(self) -> None:
         """Stop accepting, answer what is in flight, flush, all within `shutdown_timeout`."""
         begun = self._clock.monotonic()
@@ -142,24 +148,31 @@ class Pipeline:
         if decoded is None:
             self._registry.expire(record.arrival_ns)
             for processor in self._processors:
-                processor.tick(record.arrival_ns)
+                self._guarded(processor, lambda p: p.tick(record.arrival_ns))
             return
         batch = decoded.batch.arrived(record.arrival_ns)
-        telemetry = self._telemetry
-        telemetry.spans_received.add(len(batch), "accepted")
-        if decoded.rejected:
-            telemetry.spans_received.add(decoded.rejected_spans, "invalid")
-            for reason, spans in decoded.rejected.items():
-                telemetry.refused_items.add(spans, reason)
+        self._telemetry.count_received(len(batch), decoded.rejected)
         arrival = np.uint64(record.arrival_ns)
-        telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
+        self._telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
         for processor in self._processors:
-            processor.observe(batch)
+            counted = self._guarded(processor, lambda p: p.observe(batch))
+            if not counted and processor is self._span_metrics:
+                self._telemetry.spans_accepted.add(len(batch), "filtered")
+
+    def _guarded(self, processor: Processor, work: Callable[[Processor], None]) -> bool:
+        """Let a processor work; where it fails, the others and the forwarding go on."""
+        try:
+            work(processor)
+        except Exception:  # noqa: BLE001 - a fault of one processor must not lose spans
+            if not self._telemetry.processor_errors.value(processor.name):
+                _log.exception("a processor failed", extra={"processor": processor.name})
+            self._telemetry.processor_errors.add(1, processor.name)
+            return False
+        return True
 
     def _tick(self) -> None:
-        """Put the passing of time into the journal: replay must see it as it was."""
         while not self._stopping.wait(_TICK_SECONDS):
-            self._journal.submit(Entry(b"", Signal.TICK, "", 0, None))
+            self.tick()
 
     def _build_receivers(self) -> list[Receiver]:
         otlp = self._config.receivers.otlp

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+import resource
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,7 @@ _LATENESS_BOUNDS_NS = [1000 * _MS * s for s in (1, 5, 10, 30, 60, 120, 300, 600,
 
 
 class Telemetry:
-    """The instruments of section 8 and the books (section 6) of the metrics contract.
+    """The instruments of docs/scraping.md, among them the books of docs/architecture.md.
 
     The books count spans, never sampling weights. Whoever changes several of them, or one of
     them together with a queue, holds the registry's lock meanwhile.
@@ -98,8 +99,20 @@ class Telemetry:
             "spanmill_family_conflicts_total",
             "Metric families dropped because their type or unit contradicts one that is there.",
         )
+        self.processor_errors = registry.counter(
+            "spanmill_processor_errors_total",
+            "Batches and ticks that a processor failed on, by processor.",
+            ("processor",),
+        )
         self._show_zeros(exporters)
         _declare_series(registry)
+
+    def count_received(self, accepted: int, rejected: Mapping[str, int]) -> None:
+        """Count the spans of a request that was taken: the accepted, and the rejected by reason."""
+        self.spans_received.add(accepted, "accepted")
+        for reason, spans in rejected.items():
+            self.spans_received.add(spans, "invalid")
+            self.refused_items.add(spans, reason)
 
     def _show_zeros(self, exporters: Sequence[str]) -> None:
         """Let `rate()` see the first event: a series that is born with it hides it."""
@@ -149,6 +162,7 @@ def declare_process(registry: Registry) -> None:
     resident = registry.gauge("process_resident_memory_bytes", "Resident memory.")
     virtual = registry.gauge("process_virtual_memory_bytes", "Virtual memory.")
     descriptors = registry.gauge("process_open_fds", "Open file descriptors.")
+    limit = registry.gauge("process_max_fds", "Most file descriptors that may be open.")
     start = registry.gauge(
         "process_start_time_seconds", "When the process started, seconds since the Unix epoch."
     )
@@ -165,6 +179,7 @@ def declare_process(registry: Registry) -> None:
         virtual.set(int(pages[0]) * page)
         resident.set(int(pages[1]) * page)
         descriptors.set(len(os.listdir("/proc/self/fd")))
+        limit.set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
     registry.before_snapshot(refresh)
 

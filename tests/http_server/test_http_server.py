@@ -13,8 +13,8 @@ import pytest
 
 from spanmill.errors import StartError
 from spanmill.http_server import ConnectionLimits, HttpServer, Message, Receive, Scope, Send
+from waiting import Eventually
 
-Eventually = Callable[[Callable[[], object], str], None]
 Serve = Callable[..., HttpServer]
 
 OK = b"HTTP/1.1 200 OK\r\n"

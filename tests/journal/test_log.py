@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
 import pytest
@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from spanmill.errors import UnavailableError
 from spanmill.journal.log import Cursor, Entry, MemoryJournal, ReadRecord, Record, Signal
 from spanmill.testing import ManualClock
+from waiting import Eventually
 
 TIMEOUT = 20.0
 OVERHEAD = 200  # what a record may take beside its payload
 
 Journal = MemoryJournal[None]
-Eventually = Callable[[Callable[[], object], str], None]
 
 
 class Applied:

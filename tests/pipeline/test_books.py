@@ -7,6 +7,7 @@ import threading
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from running_processor import Labels, RunningProcessor, Samples, Start
+from waiting import Eventually
 
 
 def total(samples: Samples, name: str, **labels: str) -> float:
@@ -25,6 +26,11 @@ def balance(samples: Samples, *exporters: str) -> float:
         queued = total(samples, "spanmill_export_queued_spans", exporter=exporter)
         assert accepted == answered + queued, exporter
     return accepted
+
+
+def spans_in(body: bytes) -> int:
+    request = ExportTraceServiceRequest.FromString(body)
+    return sum(len(c.spans) for r in request.resource_spans for c in r.scope_spans)
 
 
 def with_bad_ids(body: bytes, every: int) -> tuple[bytes, int]:
@@ -59,11 +65,12 @@ def test_the_books_balance_at_every_scrape_under_load(
     done, scrapes = threading.Event(), list[Samples]()
     watcher = threading.Thread(target=scrape_until, args=(processor, done, scrapes))
     watcher.start()
-    invalid = 0
+    invalid = sent = 0
     try:
         for number, request in enumerate(astronomy_requests[4:200]):
             body, bad = with_bad_ids(request, 4) if number % 3 == 0 else (request, 0)
             invalid += bad
+            sent += spans_in(request)
             (processor.send_grpc if number % 2 else processor.send_http)(body)
     finally:
         done.set()
@@ -71,7 +78,10 @@ def test_the_books_balance_at_every_scrape_under_load(
     accepted = [balance(samples, "up", "grpc", "down") for samples in scrapes]
     assert len(set(accepted)) > 3, "the scrapes did not see the load"
     last = processor.scrape()
-    assert balance(last, "up", "grpc", "down") > accepted[0]
+    assert balance(last, "up", "grpc", "down") == sent - invalid
+    for book in ("processing", "up", "grpc", "down"):
+        differences = {total(s, "spanmill_books_difference_spans", book=book) for s in scrapes}
+        assert differences == {0.0}, book
     assert total(last, "spanmill_spans_received_total", outcome="invalid") == invalid
     assert total(last, "spanmill_receiver_refused_items_total") == invalid
     assert total(last, "spanmill_spans_accepted_total", outcome="counted_overflow") > 0
@@ -79,9 +89,8 @@ def test_the_books_balance_at_every_scrape_under_load(
 
 
 def test_what_is_delivered_arrives(
-    start: Start, astronomy_requests: list[bytes], eventually: object
+    start: Start, astronomy_requests: list[bytes], eventually: Eventually
 ) -> None:
-    assert callable(eventually)
     sink = start()
     processor = start(
         exporters={"otlp_traces": {"up": {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"}}}

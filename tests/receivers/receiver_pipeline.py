@@ -145,10 +145,7 @@ class ReceiverPipeline:
     def _apply(self, record: Record[DecodedRequest | None]) -> None:
         decoded = record.entry.decoded
         assert decoded is not None
-        self.telemetry.spans_received.add(len(decoded.batch), "accepted")
-        self.telemetry.spans_received.add(decoded.rejected_spans, "invalid")
-        for reason, spans in decoded.rejected.items():
-            self.telemetry.refused_items.add(spans, reason)
+        self.telemetry.count_received(len(decoded.batch), decoded.rejected)
         self.records.append(record)
 
 

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from conftest import Eventually
 from receivers.clients import EXPORT, GrpcClient
 from receivers.otlp_requests import good_body
 from receivers.raw_http2 import RawConnection, framed
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
 from spanmill.errors import StartError
 from spanmill.receivers.grpc import GrpcReceiver, server_options
+from waiting import Eventually
 
 Options = list[tuple[str, int]]
 MAX_REQUEST_SIZE = 10_000
@@ -181,7 +181,7 @@ def make_receiver(pipeline: ReceiverPipeline) -> Iterator[Callable[[str, int], G
     made: list[GrpcReceiver] = []
 
     def make(host: str, port: int) -> GrpcReceiver:
-        made.append(GrpcReceiver(pipeline.intake, host, port, MAX_REQUEST_SIZE))
+        made.append(GrpcReceiver(pipeline.intake, host, port, MAX_REQUEST_SIZE, handler_threads=2))
         return made[-1]
 
     yield make

@@ -13,7 +13,6 @@ from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from conftest import Eventually
 from receivers.clients import Answer, GrpcClient
 from receivers.otlp_requests import good_body
 from receivers.raw_http import RawHttp, post_head
@@ -21,6 +20,7 @@ from receivers.raw_http2 import RawConnection, framed
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
 from spanmill.receivers.grpc import GrpcReceiver, server_options
 from spanmill.receivers.grpc_services import TRACE_SERVICE
+from waiting import Eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -250,6 +250,6 @@ def test_promise_22_health_says_not_serving_and_watchers_are_let_go(
 
 
 def test_promise_22_a_receiver_that_never_started_stops(pipeline: ReceiverPipeline) -> None:
-    receiver = GrpcReceiver(pipeline.intake, "127.0.0.1", 0, 1000)
+    receiver = GrpcReceiver(pipeline.intake, "127.0.0.1", 0, 1000, handler_threads=1)
     receiver.bind()
     receiver.stop(1)

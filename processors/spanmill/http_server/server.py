@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 import socket
 import threading
 from typing import cast
 
 import uvicorn
 
-from spanmill.errors import StartError
+from spanmill.config.endpoints import ListenAddress
+from spanmill.errors import StartError, listen_failure
 from spanmill.http_server.asgi import App, Receive, Scope, Send
 from spanmill.http_server.connection import ConnectionLimits, IdleConnections, LimitedConnection
 
@@ -54,8 +54,7 @@ class HttpServer:
     @property
     def endpoint(self) -> str:
         """Host and port, as one writes them in an address."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._port}"
+        return str(ListenAddress(self._host, self._port))
 
     def bind(self) -> None:
         """Take the address, so that a conflict shows before anything starts.
@@ -65,7 +64,7 @@ class HttpServer:
         try:
             self._socket = _listen(self._host, self._port)
         except (OSError, UnicodeError, OverflowError) as error:
-            raise StartError(f"{self._name} {self.endpoint}: {_reason(error)}") from error
+            raise StartError(f"{self._name} {self.endpoint}: {listen_failure(error)}") from error
         self._port = self._socket.getsockname()[1]
 
     def start(self) -> None:
@@ -202,11 +201,3 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return "the host's name can't be resolved"
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower()
-    return str(error)

@@ -141,7 +141,7 @@ class MemoryJournal(Generic[Decoded]):
 
     What it acknowledges is lost when the process ends. `books` is held while a record is
     applied and shown to the cursors, and is to be held by whoever changes or reads figures that
-    must agree with each other (metrics.md calls them the books).
+    must agree with each other (the books of docs/architecture.md).
     """
 
     def __init__(self, clock: Clock, books: AbstractContextManager[object]) -> None:

@@ -45,7 +45,7 @@ def _inflate_member(body: memoryview, begin: int, inflated: io.BytesIO, limit: i
     try:
         for position in range(begin, len(body), _INPUT_BYTES):
             piece: bytes | memoryview = body[position : position + _INPUT_BYTES]
-            # A full output means that there may be more of it without any members_read input.
+            # A full output means that there may be more of it without any further input.
             full = True
             while not member.eof and (piece or full):
                 output = member.decompress(piece, _OUTPUT_BYTES)

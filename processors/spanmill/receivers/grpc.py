@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,9 @@ from urllib.parse import unquote
 
 import grpc
 
-from spanmill.errors import StartError, UndecodableError
+from spanmill.config.endpoints import ListenAddress
+from spanmill.errors import StartError, UndecodableError, listen_failure
+from spanmill.receivers.body_deadline import BodyDeadline
 from spanmill.receivers.compression import GZIP_MAGIC, inflate_gzip
 from spanmill.receivers.grpc_services import TRACE_SERVICE, SideServices, refusing_handlers
 from spanmill.receivers.intake import TraceIntake
@@ -43,6 +44,9 @@ def server_options(max_request_size: int, max_connections: int) -> list[tuple[st
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_AND_GZIP),
         # Clients ping through idle hours to keep their connection open through a proxy.
         ("grpc.keepalive_permit_without_calls", 1),
+        # Ours find out about clients that are gone without a word.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 1000),
         ("grpc.http2.max_ping_strikes", 0),
         ("grpc.max_allowed_incoming_connections", max_connections),
@@ -64,7 +68,7 @@ class GrpcReceiver:
         port: int,
         max_request_size: int,
         *,
-        handler_threads: int = 32,
+        handler_threads: int,
         max_connections: int = 1000,
     ) -> None:
         self._intake = intake
@@ -72,6 +76,7 @@ class GrpcReceiver:
         self._port = port
         self._max_request_size = max_request_size
         self._counts = intake.counts(self.name)
+        self._body_deadline = BodyDeadline(intake.clock)
         self._threads = ThreadPoolExecutor(handler_threads, thread_name_prefix="grpc-handler")
         self._side_services = SideServices()
         # Never maximum_concurrent_rpcs: it refuses with RESOURCE_EXHAUSTED and no RetryInfo, on
@@ -96,8 +101,7 @@ class GrpcReceiver:
     @property
     def endpoint(self) -> str:
         """Host and port, as one writes them in an address."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._port}"
+        return str(ListenAddress(self._host, self._port))
 
     def bind(self) -> None:
         """Take the address; clients wait for `start` from now on. Raises StartError."""
@@ -105,10 +109,13 @@ class GrpcReceiver:
             _try_address(self._host, self._port)
             self._port = self._server.add_insecure_port(self.endpoint)
         except (OSError, UnicodeError, OverflowError, RuntimeError) as error:
-            raise StartError(f"OTLP gRPC receiver {self.endpoint}: {_reason(error)}") from error
+            raise StartError(
+                f"OTLP gRPC receiver {self.endpoint}: {listen_failure(error)}"
+            ) from error
 
     def start(self) -> None:
         """Answer requests."""
+        self._body_deadline.start()
         self._server.start()
 
     def stop(self, grace_seconds: float) -> None:
@@ -119,10 +126,12 @@ class GrpcReceiver:
         self._side_services.end_streams()
         stopped.wait(grace + _CANCELLED_CALLS_SECONDS)
         self._side_services.close()
+        self._body_deadline.stop()
         self._threads.shutdown(wait=False)
 
     def _export(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """Take one request; declared as a stream, since grpcio hides a second message else."""
+        self._body_deadline.begin(context)
         try:
             body = next(messages, None)
             if body is None:
@@ -131,6 +140,8 @@ class GrpcReceiver:
             more = next(messages, None) is not None
         except grpc.RpcError:
             return b""  # the client has gone, or the core has refused a message over the limit
+        finally:
+            self._body_deadline.end(context)
         arrived = self._counts.arrived()
         if not context.is_active():
             return b""  # nobody waits for the answer, and who was cancelled will try again
@@ -182,11 +193,3 @@ def _try_address(host: str, port: int) -> None:
                 return
     if refused is not None:
         raise refused
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return "the host's name can't be resolved"
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower()
-    return str(error)

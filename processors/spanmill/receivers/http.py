@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import grpc
 
 from spanmill.errors import TooLargeError, UnavailableError
 from spanmill.http_server import HttpServer
+from spanmill.http_server.asgi import Receive, Scope, Send
 from spanmill.journal.log import RETRY_AFTER_SECONDS
+from spanmill.receivers.body_deadline import BODY_SECONDS
 from spanmill.receivers.compression import inflate_gzip
 from spanmill.receivers.intake import RequestSignal, TraceIntake
 from spanmill.receivers.status import (
@@ -25,10 +26,6 @@ from spanmill.receivers.status import (
 )
 from spanmill.spans.decoder import DecodedRequest
 from spanmill.spans.otlp_json import json_to_protobuf
-
-Message = MutableMapping[str, Any]  # as ASGI defines it
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _TRACES_PATH: Final = b"/v1/traces"
 _REFUSED_PATHS: Final[dict[bytes, RequestSignal]] = {
@@ -67,7 +64,7 @@ class OtlpHttpApp:
         self._counts = intake.counts("http")
         self._threads = ThreadPoolExecutor(decode_threads, thread_name_prefix="http-decode")
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
@@ -123,13 +120,17 @@ class OtlpHttpApp:
     async def _take(self, request: _Request, receive: Receive) -> DecodedRequest | Refusal | None:
         """Read the body, decode it in a thread, and wait for the commit here."""
         try:
-            body = await _read_body(receive, self._max_request_size)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read_body(receive, self._max_request_size)
             if body is None:
                 return None
             arrived = self._counts.arrived()
             loop = asyncio.get_running_loop()
             committed = await loop.run_in_executor(self._threads, self._decode, body, request)
             decoded = await asyncio.wrap_future(committed)
+        except TimeoutError:
+            message = f"the body was not whole after {BODY_SECONDS:.0f} s"
+            return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, 408, message)
         except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
             return refusal_of(error)
         self._counts.acknowledged(decoded, arrived)
@@ -158,7 +159,6 @@ class HttpReceiver:
         max_connections: int = 1000,
     ) -> None:
         self._app = OtlpHttpApp(intake, max_request_size)
-        self._host = host
         self._server = HttpServer(self._app, host, port, "OTLP HTTP receiver", max_connections)
 
     @property
@@ -169,8 +169,7 @@ class HttpReceiver:
     @property
     def endpoint(self) -> str:
         """Host and port, as one writes them in an address."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self.port}"
+        return self._server.endpoint
 
     def bind(self) -> None:
         """Take the address; clients wait for `start` from now on. Raises StartError."""
@@ -186,7 +185,7 @@ class HttpReceiver:
         self._app.close()
 
 
-def _read_head(scope: Message) -> _Request:
+def _read_head(scope: Scope) -> _Request:
     content_type = content_encoding = b""
     content_length = 0
     expects_continue = False

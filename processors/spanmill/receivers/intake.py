@@ -33,7 +33,7 @@ class TraceIntake:
         self._decoder = decoder
         self._journal = journal
         self._telemetry = telemetry
-        self._clock = clock
+        self.clock = clock
         self._waiting: set[Future[DecodedRequest]] = set()
 
     def take(self, body: bytes, source: str) -> Future[DecodedRequest]:
@@ -62,6 +62,9 @@ class TraceIntake:
             self._waiting.discard(answer)
             try:
                 error = committed.exception()
+                if error is not None:
+                    refused = len(decoded.batch) + decoded.rejected_spans
+                    self._telemetry.spans_received.add(refused, "refused")
                 if error is None:
                     answer.set_result(decoded)
                 else:
@@ -87,7 +90,7 @@ class TraceIntake:
 
     def counts(self, receiver: str) -> RequestCounts:
         """The counts of one receiver ("grpc", "http")."""
-        return RequestCounts(receiver, self._telemetry, self._clock)
+        return RequestCounts(receiver, self._telemetry, self.clock)
 
 
 class RequestCounts:

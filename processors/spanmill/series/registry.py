@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,14 @@ from spanmill.clock import Clock
 from spanmill.errors import FamilyConflictError
 from spanmill.series.counter import CounterColumn, GaugeColumn
 from spanmill.series.histogram import HistogramColumn
-from spanmill.series.label_sets import OVERFLOW_ROW, LabelSets
+from spanmill.series.label_sets import LabelSets
 from spanmill.series.snapshot import Family, FamilySnapshot, Histograms, LabelValues, Values
 
 SECONDS: Final = 1_000_000_000
 MILLISECONDS: Final = 1_000_000
 """Units of exposed durations, in nanoseconds."""
+
+InstrumentColumn = TypeVar("InstrumentColumn", CounterColumn, GaugeColumn, HistogramColumn)
 
 _HEALTH_LIMIT = 1_000
 _ONE = np.ones(1)
@@ -148,26 +150,23 @@ class Registry:
         self._families[family.name] = snapshot
 
 
-class _Instrument:
-    """Label sets looked up by their values, under the registry's lock."""
+class _Instrument(Generic[InstrumentColumn]):
+    """A column whose rows are looked up by label values, under the registry's lock."""
 
-    def __init__(self, registry: Registry, clock: Clock, label_sets: LabelSets) -> None:
+    def __init__(
+        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: InstrumentColumn
+    ) -> None:
         self._lock = registry.lock
         self._clock = clock
         self._label_sets = label_sets
+        self._column: InstrumentColumn = column
 
     def _row(self, labels: LabelValues) -> npt.NDArray[np.int64]:
         return self._label_sets.rows([labels], self._clock.time_ns())
 
 
-class Counter(_Instrument):
+class Counter(_Instrument[CounterColumn]):
     """A counter of spanmill's own health."""
-
-    def __init__(
-        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: CounterColumn
-    ) -> None:
-        super().__init__(registry, clock, label_sets)
-        self._column = column
 
     def add(self, amount: float, *labels: str) -> None:
         """Add an amount; 0 shows the series before anything has happened."""
@@ -180,29 +179,22 @@ class Counter(_Instrument):
             return float(self._column.values(self._row(labels))[0])
 
 
-class Gauge(_Instrument):
+class Gauge(_Instrument[GaugeColumn]):
     """A gauge of spanmill's own health."""
-
-    def __init__(
-        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: GaugeColumn
-    ) -> None:
-        super().__init__(registry, clock, label_sets)
-        self._column = column
 
     def set(self, value: float, *labels: str) -> None:
         """Replace the value."""
         with self._lock:
             self._column.set(int(self._row(labels)[0]), value)
 
+    def value(self, *labels: str) -> float:
+        """The value that was set last."""
+        with self._lock:
+            return float(self._column.values(self._row(labels))[0])
 
-class Histogram(_Instrument):
+
+class Histogram(_Instrument[HistogramColumn]):
     """A classic histogram of spanmill's own health."""
-
-    def __init__(
-        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: HistogramColumn
-    ) -> None:
-        super().__init__(registry, clock, label_sets)
-        self._column = column
 
     def observe(self, durations: npt.NDArray[np.uint64], *labels: str) -> None:
         """Count durations, uint64 (n,) in nanoseconds."""
@@ -225,6 +217,3 @@ def _snapshot(
         created=label_sets.created_seconds(rows),
         data=data,
     )
-
-
-__all__ = ["MILLISECONDS", "OVERFLOW_ROW", "SECONDS", "Counter", "Gauge", "Histogram", "Registry"]
