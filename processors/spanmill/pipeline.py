@@ -208,4 +208,5 @@ def _span_metrics_settings(config: SpanMetricsConfig) -> SpanMetricsSettings:
         buckets_ns={"tempo": config.buckets.tempo, "otel": config.buckets.otel},
         max_series=config.max_series,
         idle_timeout_ns=round(config.idle_timeout * _SECOND_NS),
+        status_message=config.status_message,
     )

@@ -79,6 +79,25 @@ def test_calls_errors_sizes_sums_and_buckets_equal_a_plain_loop(
     agree(processor.scrape(), expected)
 
 
+def test_status_messages_are_those_of_the_errors(
+    start: Start, astronomy_requests: list[bytes]
+) -> None:
+    processor = start(span_metrics={"status_message": True})
+    expected: dict[str, float] = defaultdict(float)
+    for body in astronomy_requests[:8]:
+        processor.send_grpc(body)
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for span in itertools.chain.from_iterable(s.spans for s in resource.scope_spans):
+                message = span.status.message if span.status.code == 2 else ""
+                expected[message[:1024]] += 1
+    got: dict[str, float] = defaultdict(float)
+    for (name, labels), value in processor.scrape().items():
+        if name == "traces_spanmetrics_calls_total":
+            got[dict(labels).get("status_message", "")] += value
+    assert got == expected
+    assert len(expected) > 1
+
+
 def as_json(body: bytes) -> bytes:
     """OTLP's JSON of a request, by way of the library's, whose ids are base64."""
 

@@ -80,6 +80,11 @@ class SpanMetricsConfig(Section):
         default=("http.route",),
         description="Attributes that become labels, looked up in the span, then in its resource.",
     )
+    status_message: Flag = Field(
+        False,
+        description="Adds the label `status_message` to errors. Messages are often unique: mind "
+        "`max_series`.",
+    )
     dialects: Annotated[tuple[Dialect, ...], Field(min_length=1), AfterValidator(_differ)] = Field(
         default=("tempo", "otel"),
         description="Names and labels to emit: those of Tempo, those of the Collector, or both.",

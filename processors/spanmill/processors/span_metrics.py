@@ -28,6 +28,7 @@ from spanmill.spans.batch import (
     Resource,
     SpanBatch,
 )
+from spanmill.spans.status_messages import status_messages
 from spanmill.telemetry import Telemetry
 
 Dialect = Literal["tempo", "otel"]
@@ -42,7 +43,8 @@ _MAX_KEY = 2**62
 class SpanMetricsSettings:
     """What is counted by what; `buckets_ns` has each dialect's bounds in nanoseconds.
 
-    `dimensions` maps each attribute key to its label name.
+    `dimensions` maps each attribute key to its label name. `status_message` adds that label to
+    errors.
     """
 
     dialects: tuple[Dialect, ...]
@@ -50,6 +52,7 @@ class SpanMetricsSettings:
     buckets_ns: dict[Dialect, tuple[int, ...]]
     max_series: int
     idle_timeout_ns: int
+    status_message: bool = False
 
 
 class SpanMetrics:
@@ -66,7 +69,12 @@ class SpanMetrics:
     ) -> None:
         self.attributes = tuple(settings.dimensions)
         self._telemetry = telemetry
-        common = ("span_name", "span_kind", "status_code", *settings.dimensions.values())
+        self._status_message = settings.status_message
+        common = (
+            *("span_name", "span_kind", "status_code"),
+            *(("status_message",) if settings.status_message else ()),
+            *settings.dimensions.values(),
+        )
         self.label_sets = registry.label_sets(
             ("service", *common), settings.max_series, settings.idle_timeout_ns, self.name
         )
@@ -103,18 +111,20 @@ class SpanMetrics:
     def _rows(self, batch: SpanBatch) -> npt.NDArray[np.int64]:
         """The row of each span's label set: int64 (n,)."""
         columns = [batch.attributes[key] for key in self.attributes]
+        messages = [status_messages(batch)] if self._status_message else []
         key = _combined(
             [
                 (batch.resource.codes, len(batch.resource.values)),
                 (batch.name.codes, len(batch.name.values)),
                 (batch.kind, len(SPAN_KINDS)),
                 (batch.status, len(STATUS_CODES)),
+                *((column.codes, len(column.values)) for column in messages),
                 *((column.codes, len(column.values)) for column in columns),
             ]
         )
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
         services = [_service(resource) for resource in batch.resource.values]
-        labels = [self._labels(batch, row, services, columns) for row in first.tolist()]
+        labels = [self._labels(batch, row, services, messages, columns) for row in first.tolist()]
         return self.label_sets.rows(labels, batch.arrival_ns)[inverse]
 
     def _labels(
@@ -122,6 +132,7 @@ class SpanMetrics:
         batch: SpanBatch,
         row: int,
         services: Sequence[str],
+        messages: Sequence[Coded[str]],
         columns: Sequence[Coded[AttributeValue]],
     ) -> LabelValues:
         resource = int(batch.resource.codes[row])
@@ -130,6 +141,7 @@ class SpanMetrics:
             label_text(batch.name.values[batch.name.codes[row]]),
             SPAN_KINDS[batch.kind[row]],
             STATUS_CODES[batch.status[row]],
+            *(label_value(column.value(row)) for column in messages),
             *(
                 _dimension(column, key, row, batch.resource.values[resource])
                 for key, column in zip(self.attributes, columns, strict=True)
