@@ -81,7 +81,7 @@ class SpanMetricsConfig(Section):
         description="Attributes that become labels, looked up in the span, then in its resource.",
     )
     status_message: Flag = Field(
-        False,
+        default=False,
         description="Adds the label `status_message` to errors. Messages are often unique: mind "
         "`max_series`.",
     )
