@@ -34,6 +34,11 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def undecodable(self) -> bool:
+        """Whether it says that the body is wrong, and doesn't ask for it again."""
+        return self.code in ("INVALID_ARGUMENT", 400) and self.retry_after is None
+
 
 class Client(Protocol):
     """Sends requests over one transport."""

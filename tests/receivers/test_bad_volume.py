@@ -1,0 +1,98 @@
+"""Requests that would like to be large: taken in bounded memory, and nobody else notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from receivers.clients import JSON, PROTOBUF, Answer, Client, GrpcClient, HttpClient
+from receivers.otlp_requests import good_body, request, span, to_json
+from receivers.receiver_pipeline import MIB
+from receivers.separate_processor import SeparateProcessor
+from spans.generated import field
+
+MILLION = 1_000_000
+
+
+@pytest.fixture
+def processor(tmp_path: Path) -> Iterator[SeparateProcessor]:
+    """A processor that has not needed any memory yet."""
+    processor = SeparateProcessor(tmp_path)
+    yield processor
+    processor.close()
+
+
+def connect(processor: SeparateProcessor, transport: str) -> Client:
+    port = processor.port(transport)
+    if transport == "grpc":
+        return GrpcClient(port)
+    return HttpClient(port, JSON if transport == "http-json" else PROTOBUF)
+
+
+def growth(processor: SeparateProcessor, transport: str, body: bytes) -> tuple[Answer, int]:
+    """The answer to a body as it goes over the wire, and how much more memory it took at most.
+
+    Another client's requests are taken before and after it.
+    """
+    client, neighbour = connect(processor, transport), connect(processor, transport)
+    assert neighbour.send(good_body()).ok
+    before = processor.peak_resident_bytes
+    answer = client.send_encoded(body, {}) if isinstance(client, HttpClient) else client.send(body)
+    grown = processor.peak_resident_bytes - before
+    assert neighbour.send(good_body()).ok
+    for connection in (client, neighbour):
+        connection.close()
+    assert processor.alive
+    return answer, grown
+
+
+def test_bad_input_12_a_span_name_of_ten_megabytes(
+    processor: SeparateProcessor, transport: str
+) -> None:
+    body = request(span("x" * 10_000_000)).SerializeToString()
+
+    answer, grown = growth(
+        processor, transport, to_json(body) if transport == "http-json" else body
+    )
+
+    assert answer.ok
+    assert not answer.message
+    assert grown < 128 * MIB
+
+
+def test_bad_input_13_a_million_attributes_on_one_span(
+    processor: SeparateProcessor, transport: str
+) -> None:
+    if transport == "http-json":
+        pair = b'{"key":"k","value":{"intValue":1}}'
+        one = b'{"traceId":"%s","spanId":"%s","attributes":[%s]}' % (
+            b"1" * 32,
+            b"1" * 16,
+            b",".join([pair] * MILLION),
+        )
+        body = b'{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}' % one
+    else:
+        attributes = field(9, b"\x0a\x01k\x12\x02\x18\x01") * MILLION
+        body = field(1, field(2, field(2, span().SerializeToString() + attributes)))
+
+    answer, grown = growth(processor, transport, body)
+
+    assert answer.ok
+    assert answer.rejected == 0
+    assert grown < (512 if transport == "http-json" else 256) * MIB  # of 33 MiB, and of 9 MiB
+
+
+def test_bad_input_14_a_million_empty_spans(processor: SeparateProcessor, transport: str) -> None:
+    if transport == "http-json":
+        spans = b",".join([b"{}"] * MILLION)
+        body = b'{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}' % spans
+    else:
+        body = field(1, field(2, field(2, b"") * MILLION))
+
+    answer, grown = growth(processor, transport, body)
+
+    assert answer.ok
+    assert answer.rejected == MILLION
+    assert grown < 384 * MIB  # the protobuf library takes 170 bytes for each
