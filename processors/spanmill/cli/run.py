@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, _end_at_once)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     pipeline.stop()
-    return 0
+    # The interpreter would wait for threads that still decode what nobody waits for any more.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _end_at_once(_number: int, _frame: FrameType | None) -> None:
