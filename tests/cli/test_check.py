@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from spanmill.cli import check
+from spanmill.cli.main import main
 from spanmill.config.load import load_config
 
 
@@ -149,3 +151,80 @@ def test_the_shipped_configuration_is_ok(capsys: pytest.CaptureFixture[str]) -> 
     shipped = Path(__file__).parents[2] / "collector-config" / "spanmill.yaml"
     assert run(shipped) == 0
     assert "127.0.0.1:5317" in capsys.readouterr().out
+
+
+def refused_by_both_commands(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that `check` and `run` say; neither starts anything or shows a traceback."""
+    said = []
+    for arguments in (["check", str(path)], ["run", "--config", str(path)]):
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        said += captured.err.splitlines()
+    first, second = said
+    assert first == second
+    return first.removeprefix(f"{path}:")
+
+
+@pytest.mark.parametrize("key", ["le", "quantile", "__name__"])
+def test_bad_input_26_a_reserved_label_as_a_dimension_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(f"span_metrics: {{dimensions: [http.route, {key}]}}\n")
+    assert refused_by_both_commands(path, capsys).startswith(
+        f"1: span_metrics.dimensions: {key!r} would be the label {key}, which is reserved: "
+    )
+
+
+def test_bad_input_25_dimensions_that_would_be_one_label_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text("span_metrics: {dimensions: [a.b, a_b]}\n")
+    assert refused_by_both_commands(path, capsys) == (
+        "1: span_metrics.dimensions: 'a.b' and 'a_b' would both be the label a_b"
+    )
+
+
+BILLION = "\n".join(
+    f"{name}: &{name} [{', '.join([value] * 10)}]"
+    for name, value in zip("abcdefghi", ["x", *(f"*{name}" for name in "abcdefgh")], strict=True)
+)
+
+BAD_FILES = {
+    "an unknown key": ("logs: {}\n", "1: logs: unknown key; did you mean 'log'?"),
+    "a duplicate key": (
+        "log: {}\nstate: {}\nlog: {level: debug}\n",
+        "3: log: is given twice, first on line 1",
+    ),
+    "anchors that expand a billion times": (
+        BILLION,
+        "5: e[0]: is too large: over 20000 keys and values once expanded",
+    ),
+    "a variable that is not set": (
+        "state:\n  directory: ${env:SPANMILL_NOT_SET}\n",
+        "2: state.directory: the environment variable SPANMILL_NOT_SET is not set; "
+        "set it, or write ${env:SPANMILL_NOT_SET:-default}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_input_41_a_bad_configuration_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, line: str
+) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(text)
+    assert refused_by_both_commands(path, capsys) == line
+
+
+def test_bad_input_41_anchors_that_expand_a_billion_times_cost_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "spanmill.yaml"
+    path.write_text(BILLION)
+    tracemalloc.start()
+    try:
+        assert run(path) == 2
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
