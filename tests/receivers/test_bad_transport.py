@@ -194,12 +194,22 @@ def test_bad_input_35_json_that_is_no_request(pipeline: ReceiverPipeline, body: 
     assert answer.message
 
 
-def test_bad_input_35_duplicate_keys_and_a_byte_order_mark_have_an_answer(
-    pipeline: ReceiverPipeline,
-) -> None:
+def test_bad_input_35_of_duplicate_keys_the_last_counts(pipeline: ReceiverPipeline) -> None:
     client = pipeline.http_client(JSON)
-    for body in (b'{"resourceSpans":[],"resourceSpans":[]}', b"\xef\xbb\xbf" + to_json(GOOD)):
-        assert client.send_encoded(body, {}).code in (200, 400)
+    before = pipeline.spans("accepted")
+    spans = to_json(GOOD).removeprefix(b"{").removesuffix(b"}")
+
+    assert client.send_encoded(b'{"resourceSpans":[],%s}' % spans, {}).ok
+    assert pipeline.spans("accepted") == before + 1
+    assert client.send_encoded(b'{%s,"resourceSpans":[]}' % spans, {}).ok
+    assert pipeline.spans("accepted") == before + 1
+
+
+def test_bad_input_35_a_byte_order_mark_is_named(pipeline: ReceiverPipeline) -> None:
+    answer = pipeline.http_client(JSON).send_encoded(b"\xef\xbb\xbf" + to_json(GOOD), {})
+
+    assert answer.undecodable
+    assert "byte-order mark" in answer.message
 
 
 def test_bad_input_36_a_call_without_a_message(pipeline: ReceiverPipeline) -> None:
