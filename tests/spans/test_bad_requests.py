@@ -48,7 +48,7 @@ WIRE = [*(bytes([byte]) for byte in BYTES), varint(1000 << 3 | 2), b"\x92\x00", 
 
 
 @given(st.lists(st.sampled_from(WIRE), max_size=25), st.sampled_from([(), (2,), (2, 2), (2, 1000)]))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 def test_any_mixture_of_tags_lengths_and_groups(tokens: list[bytes], around: Sequence[int]) -> None:
     body = b"".join(tokens)
     for number in around:

@@ -70,7 +70,7 @@ def test_the_real_spans_give_the_bytes_of_the_library(astronomy_requests: list[b
 
 
 @given(requests())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_any_request_comes_through(request: Request) -> None:
     message = ExportTraceServiceRequest.FromString(request.received)
     message.DiscardUnknownFields()

@@ -63,7 +63,7 @@ def test_the_real_spans_are_those_of_a_plain_loop(astronomy_requests: list[bytes
 
 
 @given(requests())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_any_request_gives_the_rows_of_a_plain_loop(request: Request) -> None:
     decoded = DECODER.decode(request.received)
     assert batch_rows(decoded.batch) == plain_rows(request.received, ATTRIBUTES)
@@ -73,7 +73,7 @@ def test_any_request_gives_the_rows_of_a_plain_loop(request: Request) -> None:
 
 
 @given(requests(), st.data())
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_damaged_requests_are_refused_exactly_when_the_library_refuses_them(
     request: Request, data: st.DataObject
 ) -> None:

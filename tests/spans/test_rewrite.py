@@ -82,7 +82,7 @@ def test_one_seed_gives_one_mask() -> None:
 
 
 @given(requests(), st.integers(-(2**64), 2**64))
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_any_request_can_be_shifted(request: Request, shift: int) -> None:
     message = ExportTraceServiceRequest.FromString(request.received)
     before = validity(message)

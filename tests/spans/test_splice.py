@@ -28,7 +28,7 @@ def remove_with_library(body: bytes, rows: set[int]) -> ExportTraceServiceReques
 
 
 @given(requests(), st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_left_parses_as_if_the_library_had_removed_the_spans(
     request: Request, data: st.DataObject
 ) -> None:

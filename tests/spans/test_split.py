@@ -56,7 +56,7 @@ def nested_request(resources: int, scopes: int, spans: int) -> bytes:
 
 
 @given(requests(), st.integers(0, 3000))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_parts_hold_the_same_spans_within_the_size(request: Request, max_bytes: int) -> None:
     body = request.received
     parts = split_request(body, max_bytes)
