@@ -6,6 +6,7 @@ import struct
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 import zstandard
@@ -97,6 +98,46 @@ def test_a_zstd_file_that_is_cut_short_is_refused(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(StartError, match="is cut short at byte"):
         list(read_framed(path))
+
+
+@pytest.mark.parametrize("kept", range(30))
+def test_a_frame_without_its_end_is_refused_though_its_messages_are_whole(
+    path: Path, kept: int
+) -> None:
+    compressor = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+    first = compressor.compress(framed([b"abc"]))
+    first += compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    whole = first + compressor.compress(framed([b"defg"])) + compressor.flush()
+    assert len(whole) == 30 + 1
+    path.write_bytes(whole[:kept])
+    with pytest.raises(StartError, match="is cut short at byte"):
+        list(read_framed(path))
+
+
+def test_a_second_frame_without_its_end_is_refused(path: Path) -> None:
+    compress = zstandard.ZstdCompressor().compress
+    first, second = compress(framed([b"abc"])), compress(framed([b"defg"]))
+    for kept in range(1, len(second)):
+        path.write_bytes(first + second[:kept])
+        with pytest.raises(StartError, match="is cut short at byte"):
+            list(read_framed(path))
+
+
+def test_a_frame_to_be_skipped_is_skipped(path: Path) -> None:
+    skippable = struct.pack("<II", 0x184D2A53, 5) + b"notes"
+    frame = zstandard.ZstdCompressor().compress(framed([b"abc"]))
+    path.write_bytes(skippable + frame + skippable)
+    assert list(read_framed(path)) == [b"abc"]
+    path.write_bytes((skippable + frame + skippable)[:-1])
+    with pytest.raises(StartError, match="is cut short at byte"):
+        list(read_framed(path))
+
+
+def test_blocks_of_every_kind_are_passed_over(path: Path) -> None:
+    rng = Random(1)
+    messages = [bytes(400_000), rng.randbytes(400_000), b"text " * 80_000]
+    write(path, framed(messages))
+    assert list(read_framed(path)) == messages
 
 
 def test_what_is_no_zstd_is_refused(path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 import zstandard
 
@@ -16,6 +17,14 @@ LONGEST_MESSAGE: Final = 64 << 20
 
 _HEADER: Final = struct.Struct(">I")
 
+# RFC 8878: the frames of a zstd file (sections 3.1.1 and 3.1.2), and their blocks (3.1.1.2).
+_LONGEST_FRAME_HEADER: Final = 18
+_SKIPPABLE: Final = 0x184D2A50
+_SKIPPABLE_HEADER: Final = struct.Struct("<II")
+_BLOCK_HEADER_SIZE: Final = 3
+_RLE_BLOCK: Final = 1
+_CHECKSUM_SIZE: Final = 4
+
 
 class _Reader(Protocol):
     def read(self, size: int, /) -> bytes: ...
@@ -23,6 +32,9 @@ class _Reader(Protocol):
 
 def read_framed(path: Path, longest: int = LONGEST_MESSAGE) -> Iterator[bytes]:
     """The messages of a file, one in memory at a time.
+
+    A file without its end is found out after the last whole message: its cut can be where a
+    message ends, or in what zstd has behind the content.
 
     Raises StartError, which names the file and the byte of the uncompressed stream, where it
     can't be read, is no zstd, is cut short or has a message of more than `longest` bytes.
@@ -32,6 +44,7 @@ def read_framed(path: Path, longest: int = LONGEST_MESSAGE) -> Iterator[bytes]:
             # Files are made by appending, too: the frames of zstd are read as one stream.
             reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
             yield from _messages(reader, path, longest)
+            _check_end(file, path)
     except OSError as error:
         raise StartError(f"can't read {path}: {error.strerror or error}") from error
     except zstandard.ZstdError as error:
@@ -66,3 +79,41 @@ def _read(reader: _Reader, size: int) -> bytes:
         pieces.append(piece)
         size -= len(piece)
     return b"".join(pieces)
+
+
+def _check_end(file: BinaryIO, path: Path) -> None:
+    """StartError unless the last zstd frame is whole, which the decompressor doesn't say.
+
+    Reads the headers of frames and blocks only; that they are sound was seen by decompressing.
+    """
+    size = file.seek(0, os.SEEK_END)
+    position = _frame_end(file, 0)
+    while position < size:
+        position = _frame_end(file, position)
+    if position > size:
+        raise StartError(f"{path} is cut short at byte {size} of the file: zstd has more to come")
+
+
+def _frame_end(file: BinaryIO, begin: int) -> int:
+    """Where the frame that begins there ends, at least; beyond the file's end if that is cut."""
+    file.seek(begin)
+    header = file.read(_LONGEST_FRAME_HEADER)
+    if len(header) >= _SKIPPABLE_HEADER.size:
+        magic, length = _SKIPPABLE_HEADER.unpack_from(header)
+        if magic & ~0xF == _SKIPPABLE:
+            return begin + _SKIPPABLE_HEADER.size + int(length)
+    try:
+        position = begin + zstandard.frame_header_size(header)
+        has_checksum = zstandard.get_frame_parameters(header).has_checksum
+    except zstandard.ZstdError:  # fewer bytes than a header has
+        return begin + len(header) + 1
+    last = False
+    while not last:
+        file.seek(position)
+        block = file.read(_BLOCK_HEADER_SIZE)
+        if len(block) < _BLOCK_HEADER_SIZE:
+            return position + _BLOCK_HEADER_SIZE
+        fields = int.from_bytes(block, "little")
+        last, kind, length = bool(fields & 1), fields >> 1 & 3, fields >> 3
+        position += _BLOCK_HEADER_SIZE + (1 if kind == _RLE_BLOCK else length)
+    return position + (_CHECKSUM_SIZE if has_checksum else 0)
