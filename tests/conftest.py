@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from waiting import Eventually
 
 # A slow machine is no failure: no test depends on a time.
-settings.register_profile("any machine", deadline=None)
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any machine")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
