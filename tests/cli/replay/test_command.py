@@ -144,6 +144,11 @@ def test_an_unreadable_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
     [
         "--rate=0",
         "--rate=nan",
+        "--rate=inf",
+        "--rate=-inf",
+        "--rate=-1",
+        "--rate=1e-300",
+        "--rate=0.0099",
         "--rate=fast",
         "--loop=-1",
         "--loop=1.5",
@@ -158,6 +163,48 @@ def test_impossible_options_are_refused(
         main(["replay", recording, "--to", "127.0.0.1:1", option])
     assert ended.value.code == 2
     assert f"argument {option.split('=', 1)[0]}: " in capsys.readouterr().err
+
+
+def test_a_rate_that_is_too_small_is_told_the_smallest(
+    recording: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["replay", recording, "--to", "127.0.0.1:1", "--rate", "1e-300"])
+    assert "of which the smallest is 0.01\n" in capsys.readouterr().err
+
+
+def test_http_to_a_grpc_port_is_one_line(
+    processor: RunningProcessor,
+    recording: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("spanmill.cli.replay.transmission.UNKNOWN_PATIENCE", 0.0)
+    to = f"http://127.0.0.1:{processor.ports['grpc']}"
+    assert main(["replay", recording, "--to", to]) == 2
+    fault = "what answers there does not speak HTTP/1.1 (a gRPC port?)"
+    assert capsys.readouterr().err == f"spanmill: can't reach {to} over http/protobuf: {fault}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_file_is_read_ends_it_as_well(
+    recording: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    def interrupted(_path: Path) -> None:
+        # A handler of its own, without which this would be the end of the tests.
+        assert signal.getsignal(number) is signal.default_int_handler
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(command, "Recording", SimpleNamespace(open=interrupted))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["replay", recording, "--to", "127.0.0.1:1"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().out.startswith("interrupted after 0 spans in 0 requests")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -29,6 +29,9 @@ from spanmill.exporters.otlp_traces.settings import DestinationSettings, TlsSett
 EXIT_REJECTED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 
+SMALLEST_RATE: Final = 0.01
+"""Spans a second: with less, the pause after one large request can be more than a clock holds."""
+
 _DESCRIPTION = """\
 Sends recorded spans to an OTLP endpoint as if they happened now: all times are moved so that the
 newest span of a pass ends when the pass begins, and every pass has trace and span ids of its own.
@@ -57,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rate",
         metavar="R",
         type=_rate,
-        help="spans a second, in requests of at most 512 (default: as fast as it goes)",
+        help="spans a second, from 0.01, in requests of at most 512 (default: as fast as it goes)",
     )
     parser.add_argument(
         "--loop",
@@ -80,15 +83,14 @@ def run(arguments: argparse.Namespace) -> int:
     clock, rng = SystemClock(), Random()
     endpoint: str = arguments.endpoint
     protocol: Protocol = arguments.protocol or ("http/protobuf" if "://" in endpoint else "grpc")
-    sender = _sender(endpoint, protocol, clock)
-    try:
-        recording = Recording.open(arguments.file)
-        plan = Plan(arguments.rate, arguments.passes, arguments.batch_size)
-        target = f"{endpoint} over {protocol}"
-        with _terminated_as_interrupted():
-            return _run(recording, plan, sender, target, clock=clock, rng=rng)
-    finally:
-        sender.close()
+    plan = Plan(arguments.rate, arguments.passes, arguments.batch_size)
+    target = f"{endpoint} over {protocol}"
+    with _terminated_as_interrupted(), contextlib.closing(_sender(endpoint, protocol, clock)) as to:
+        try:
+            recording = Recording.open(arguments.file)
+        except KeyboardInterrupt:  # a large file takes a while
+            return _interrupted(Sent(), 0.0)
+        return _run(recording, plan, to, target, clock=clock, rng=rng)
 
 
 def _run(
@@ -115,12 +117,17 @@ def _run(
         progress.end()
         if sent.rejected:
             print(f"spanmill: {target} rejected spans: {sent.reason}", file=sys.stderr)
-        if interrupted or sent.requests:
-            outcome = "interrupted after" if interrupted else "sent"
-            print(outcome, summary(sent, clock.monotonic() - began), flush=True)
+        seconds = clock.monotonic() - began
+        if sent.requests and not interrupted:
+            print("sent", summary(sent, seconds), flush=True)
     if interrupted:
-        return EXIT_INTERRUPTED
+        return _interrupted(sent, seconds)
     return EXIT_REJECTED if sent.rejected else 0
+
+
+def _interrupted(sent: Sent, seconds: float) -> int:
+    print("interrupted after", summary(sent, seconds), flush=True)
+    return EXIT_INTERRUPTED
 
 
 @contextlib.contextmanager
@@ -157,9 +164,11 @@ def _sender(endpoint: str, protocol: Protocol, clock: Clock) -> Sender:
 def _rate(text: str) -> float:
     with contextlib.suppress(ValueError):
         rate = float(text)
-        if 0 < rate < math.inf:
+        if SMALLEST_RATE <= rate < math.inf:
             return rate
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number of spans a second above 0")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a number of spans a second, of which the smallest is {SMALLEST_RATE:g}"
+    )
 
 
 def _passes(text: str) -> int:
