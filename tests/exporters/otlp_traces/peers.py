@@ -31,11 +31,12 @@ METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, or the message of a gRPC success."""
+    """An HTTP answer, with what goes before it as it is, or the message of a gRPC success."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    interim: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,14 @@ class Drip:
     head: bytes = b""
 
 
-Action = Answer | Abort | Hang | Reset | Drip
+@dataclass(frozen=True)
+class Repeat:
+    """Send this again and again, without end."""
+
+    piece: bytes
+
+
+Action = Answer | Abort | Hang | Reset | Drip | Repeat
 Behaviour = Callable[[bytes], Action]
 
 
@@ -176,6 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _act(self, action: Action, released: threading.Event) -> None:
         match action:
             case Answer():
+                self.wfile.write(action.interim)
                 self.send_response(action.status)
                 for name, value in action.headers.items():
                     self.send_header(name, value)
@@ -199,6 +208,11 @@ class _Handler(BaseHTTPRequestHandler):
                         lambda _: not released.wait(0.01), itertools.count()
                     ):
                         self.wfile.write(b"x")
+                self.close_connection = True
+            case Repeat():
+                with contextlib.suppress(OSError):
+                    while not released.is_set():
+                        self.wfile.write(action.piece)
                 self.close_connection = True
             case Abort():
                 raise AssertionError("gRPC only")

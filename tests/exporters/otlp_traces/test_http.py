@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 from google.rpc.status_pb2 import Status
 
-from exporters.otlp_traces.certificates import Certificates
-from exporters.otlp_traces.peers import Answer, Drip, Hang, HttpPeer, Reset, no_one, partial
+from exporters.otlp_traces.peers import (
+    Answer,
+    Drip,
+    GrpcPeer,
+    Hang,
+    HttpPeer,
+    Repeat,
+    Reset,
+    no_one,
+    partial,
+)
 from exporters.otlp_traces.settings_for import settings_for
 from spanmill.clock import SystemClock
-from spanmill.errors import StartError
 from spanmill.exporters.otlp_traces.http import HttpSender
 from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
-from spanmill.exporters.otlp_traces.settings import DestinationSettings, TlsSettings
-from spanmill.testing import ManualClock
 
 TIMEOUT = 20.0
 SHORT = 0.2  # for peers that never answer
@@ -174,6 +181,10 @@ def test_the_reason_is_the_peers_own_words(
         ("-1", None),
         ("1e9", None),
         ("", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2030 00:00:00 +99999999999999", None),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("9" * 400, math.inf),  # the back-off has a longest wait
     ],
 )
 def test_retry_after_is_seconds_or_a_date(
@@ -293,8 +304,44 @@ def test_an_answer_that_is_no_http_may_be_tried_again_and_its_connection_is_clos
         reply = sender.send(b"x", TIMEOUT)
         thread.join()
         assert ended == [b""]
-    assert isinstance(reply, Retry)
-    assert "ssh-2.0" in reply.reason
+    assert reply == Retry("what answers there does not speak HTTP/1.1: SSH-2.0-OpenSSH_9.2")
+
+
+def test_a_grpc_port_is_told_from_http_in_plain_words(grpc_peer: GrpcPeer) -> None:
+    sender = HttpSender(settings_for(grpc_peer.port), SystemClock())
+    words = "what answers there does not speak HTTP/1.1 (a gRPC port?)"
+    assert sender.send(b"x", TIMEOUT) == Retry(words)
+
+
+def test_a_grpc_port_that_stays_open_is_told_from_http(
+    http_peer: HttpPeer, sender: HttpSender
+) -> None:
+    http_peer.script.append(Drip(b"\0\0\x06\x04\0\0\0\0\0"))
+    words = "what answers there does not speak HTTP/1.1 (a gRPC port?)"
+    assert sender.send(b"x", SHORT) == Retry(words)
+
+
+@pytest.mark.parametrize(
+    ("final", "expected"),
+    [(Answer(), Delivered()), (Answer(503), Retry("answered 503"))],
+)
+def test_answers_before_the_final_one_are_passed_over(
+    http_peer: HttpPeer, sender: HttpSender, final: Answer, expected: Reply
+) -> None:
+    hints = (b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", b"HTTP/1.1 102 Wait\r\n\r\n")
+    http_peer.script.extend([replace(final, interim=b"".join(hints)), Answer()])
+    assert sender.send(b"x", TIMEOUT) == expected
+    assert sender.send(b"y", TIMEOUT) == Delivered()
+    assert len(http_peer.connections) == 1
+
+
+def test_answers_before_the_final_one_without_end_end_in_time(
+    http_peer: HttpPeer, sender: HttpSender
+) -> None:
+    http_peer.script.append(Repeat(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"))
+    expected = Retry(f"no complete answer within {SHORT:g} s", unanswered=True)
+    assert sender.send(b"x", SHORT) == expected
+    assert sender.send(b"y", TIMEOUT) == Delivered()
 
 
 def test_closing_ends_a_request_in_flight(
@@ -311,72 +358,3 @@ def test_closing_ends_a_request_in_flight(
     thread.join(TIMEOUT)
     assert replies == [Retry("the sender is closed")]
     assert sender.send(b"y", TIMEOUT) == Retry("the sender is closed")
-
-
-def secure(peer: HttpPeer, tls: TlsSettings, host: str = "localhost") -> DestinationSettings:
-    return settings_for(f"https://{host}:{peer.port}", tls=tls)
-
-
-def test_tls_with_a_named_authority(certificates: Certificates) -> None:
-    peer = HttpPeer(certificates.server_context(ask_client=False))
-    settings = secure(peer, TlsSettings(ca_file=certificates.file("server.pem")))
-    assert HttpSender(settings, SystemClock()).send(b"x", TIMEOUT) == Delivered()
-    assert peer.seen == [b"x"]
-    peer.close()
-
-
-def test_tls_that_is_not_trusted_is_said_and_may_be_tried_again(
-    certificates: Certificates,
-) -> None:
-    peer = HttpPeer(certificates.server_context(ask_client=False))
-    reply = HttpSender(secure(peer, TlsSettings()), SystemClock()).send(b"x", TIMEOUT)
-    assert reply == Retry("TLS: self-signed certificate")
-    assert peer.seen == []
-    peer.close()
-
-
-def test_tls_with_our_own_certificate(certificates: Certificates) -> None:
-    peer = HttpPeer(certificates.server_context(ask_client=True))
-    ours = TlsSettings(
-        certificates.file("server.pem"),
-        certificates.file("client.pem"),
-        certificates.file("client.key"),
-    )
-    assert HttpSender(secure(peer, ours), SystemClock()).send(b"x", TIMEOUT) == Delivered()
-    nameless = TlsSettings(certificates.file("server.pem"))
-    reply = HttpSender(secure(peer, nameless), SystemClock()).send(b"x", TIMEOUT)
-    assert isinstance(reply, Retry)
-    assert peer.seen == [b"x"]
-    peer.close()
-
-
-def test_a_tls_handshake_that_is_never_answered_ends_in_time(certificates: Certificates) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        url = f"https://localhost:{deaf.getsockname()[1]}"
-        tls = TlsSettings(certificates.file("server.pem"))
-        reply = HttpSender(settings_for(url, tls=tls), SystemClock()).send(b"x", SHORT)
-    assert isinstance(reply, Retry)
-    assert "within 0.2 s" in reply.reason
-
-
-@pytest.mark.parametrize(
-    ("files", "sentence"),
-    [
-        (("missing.pem", None, None), r"tls\.ca_file: can't use .*missing\.pem: No such file"),
-        (("server.key", None, None), r"tls\.ca_file: can't use .*server\.key"),
-        ((None, "missing.pem", None), r"tls\.cert_file: can't use .*missing\.pem .*No such file"),
-        ((None, "client.pem", "server.key"), r"tls\.cert_file: .*key values mismatch"),
-        ((None, None, "client.key"), r"tls\.key_file: needs cert_file"),
-    ],
-)
-def test_a_wrong_file_is_said_at_the_start(
-    certificates: Certificates, files: tuple[str | None, ...], sentence: str
-) -> None:
-    ca, cert, key = (_path(certificates, name) for name in files)
-    settings = settings_for("https://localhost:4318", tls=TlsSettings(ca, cert, key))
-    with pytest.raises(StartError, match=rf"^exporters\.otlp_traces\.tempo\.{sentence}"):
-        HttpSender(settings, ManualClock())
-
-
-def _path(certificates: Certificates, name: str | None) -> Path | None:
-    return certificates.file(name) if name is not None else None

@@ -14,7 +14,7 @@ from spanmill.exporters.otlp_traces.backoff import Backoff
 from spanmill.exporters.otlp_traces.delivery import Delivery
 from spanmill.exporters.otlp_traces.notices import Notices
 from spanmill.exporters.otlp_traces.outage import Outage
-from spanmill.exporters.otlp_traces.sender import Retry, Sender
+from spanmill.exporters.otlp_traces.sender import Reply, Retry, Sender
 from spanmill.exporters.otlp_traces.settings import DestinationSettings
 from spanmill.journal.log import Cursor
 
@@ -62,6 +62,7 @@ class TraceDestination:
         self._backoff = Backoff(settings.retry, rng)
         self._outage = Outage(account, clock)
         self._attempts = 0
+        self._sender_fault_told = False
         self._expired_before = 0
         self._expired_told = 0
         self._stopping = threading.Event()
@@ -105,12 +106,13 @@ class TraceDestination:
         while not self._given_up.is_set():
             try:
                 more = self._step()
-            except Exception:  # noqa: BLE001 - a fault of ours must not end what others can get
+            except Exception:  # noqa: BLE001 - a fault of ours must cost one request, not all
                 _log.exception(
                     "a request could not be handled, its spans are given up",
                     extra={"destination": self.name},
                 )
                 self._delivery.abandon()
+                self._attempts = 0
                 self._given_up.wait(_FAULT_PAUSE_SECONDS)
             else:
                 if not more:
@@ -135,17 +137,33 @@ class TraceDestination:
             self._expired_before = self._account.total(EXPIRED)
         self._attempts += 1
         begun = self._clock.monotonic()
-        reply = self._sender.send(payload, self._time_for_request(begun))
+        reply = self._reply_to(payload, self._time_for_request(begun))
         self._account.took(self._clock.monotonic() - begun)
         if isinstance(reply, Retry):
             if not self._given_up.is_set():
                 self._failed(reply)
             return
         self._attempts = 0
+        self._sender_fault_told = False
         self._backoff.reset()
         self._tell_what_expired()
         self._outage.answered()
         self._delivery.answered(reply)
+
+    def _reply_to(self, payload: bytes, timeout: float) -> Reply:
+        """The answer to a request; a fault of the sender is no reason to lose spans."""
+        try:
+            return self._sender.send(payload, timeout)
+        except Exception as error:  # noqa: BLE001 - what it may be is what we don't know
+            # Once until there is an answer again; and not if we closed it ourselves meanwhile.
+            if not (self._sender_fault_told or self._given_up.is_set()):
+                self._sender_fault_told = True
+                _log.exception(
+                    "the sender failed, its request will be sent again",
+                    extra={"destination": self.name},
+                )
+            # The content or its size may be what it fails on.
+            return Retry(f"the sender failed: {type(error).__name__}", unanswered=True)
 
     def _failed(self, reply: Retry) -> None:
         self._outage.failed(reply.reason)

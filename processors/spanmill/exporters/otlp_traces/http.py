@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http.client import BadStatusLine, HTTPResponse, RemoteDisconnected, UnknownProtocol
 from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -37,6 +38,7 @@ _PATH: Final = "/v1/traces"
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _TOO_LARGE: Final = 413
 _WHATEVER_THE_CONTENT: Final = frozenset({401, 403, 404, 405, 407, 410, 415, 421, 501, 505})
+_NO_HTTP: Final = "what answers there does not speak HTTP/1.1"
 _GZIP_LEVEL: Final = 1  # traces compress well at any level, and time is what is short
 
 
@@ -137,17 +139,18 @@ class HttpSender:
         return body
 
     def _retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """Seconds, from a number or a date (RFC 9110, section 10.2.3)."""
+        """Seconds, from a number or a date (RFC 9110, section 10.2.3); None from anything else."""
         value = headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
             return float(value)
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            seconds = moment.timestamp()
+        except (ValueError, OverflowError):  # the latter of years and zones of many digits
             return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp() - self._clock.time_ns() / 1e9)
+        return max(0.0, seconds - self._clock.time_ns() / 1e9)
 
     def _cut_off(self) -> bool:
         return self._deadline.passed or self._deadline.closed
@@ -155,6 +158,11 @@ class HttpSender:
     def _failure(self, error: Exception, timeout: float) -> Retry:
         if self._deadline.closed:
             return Retry("the sender is closed")
+        greeting = _no_http(error)
+        # Text that was cut off may have been the beginning of HTTP; frames of HTTP/2 were not.
+        if greeting == "" or (greeting and not self._deadline.passed):
+            hint = f": {shorten(greeting)}" if greeting else " (a gRPC port?)"
+            return Retry(_NO_HTTP + hint)
         late = self._deadline.passed or isinstance(_root(error), TimeoutError)
         if isinstance(error, NameResolutionError):
             reason = f"the name {self._pool.host} can't be resolved"
@@ -169,7 +177,21 @@ class HttpSender:
         return Retry(reason, unanswered=isinstance(error, (ProtocolError, ReadTimeoutError)))
 
 
+class _FinalResponse(HTTPResponse):
+    """Passes over every interim answer (RFC 9110, section 15.2); the base only over 100."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < 200:
+            # Without headers the base reads the next answer. A peer that has no end of them is
+            # ended by the request's deadline.
+            self.headers = self.msg = None  # type: ignore[assignment]  # as the base begins
+            super().begin()
+
+
 class _Connection(HTTPConnection):
+    response_class = _FinalResponse
+
     def __init__(self, *args: Any, deadline: RequestDeadline, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
@@ -184,6 +206,8 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(HTTPSConnection):
+    response_class = _FinalResponse
+
     def __init__(self, *args: Any, deadline: RequestDeadline, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
@@ -213,6 +237,17 @@ def _root(error: BaseException) -> BaseException:
         if inner is None or inner is error:
             return error
         error = inner
+
+
+def _no_http(error: Exception) -> str | None:
+    """What came back that doesn't begin as an answer of HTTP/1 does; empty if it is no text."""
+    root = _root(error)
+    if isinstance(root, RemoteDisconnected) or not isinstance(
+        root, (BadStatusLine, UnknownProtocol)
+    ):
+        return None
+    line = str(root).strip()
+    return line if line.isascii() and line.isprintable() else ""
 
 
 def _words(error: Exception) -> str:

@@ -1,0 +1,92 @@
+"""A fault of our own costs as few spans as can be, and is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from exporters.otlp_traces.house import House
+from exporters.otlp_traces.peers import HttpPeer
+from exporters.otlp_traces.requests import request_of
+from exporters.otlp_traces.settings_for import settings_for
+from spanmill.exporters.otlp_traces import delivery
+from spanmill.exporters.otlp_traces.http import HttpSender
+from spanmill.exporters.otlp_traces.sender import Reply
+from spanmill.spans.split import Part
+
+Eventually = Callable[[Callable[[], object], str], None]
+KIB = 1024
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "spanmill")
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House("tempo")
+    yield house
+    house.close(seconds=0)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def fields(caplog: pytest.LogCaptureFixture, message: str) -> dict[str, object]:
+    (record,) = (record for record in caplog.records if record.getMessage() == message)
+    return record.__dict__
+
+
+LOST = "destination lost, its spans are queued"
+BACK = "destination is back"
+
+
+def test_a_fault_of_ours_costs_one_request_and_not_the_destination(
+    house: House,
+    http_peer: HttpPeer,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def faulty(payload: bytes, limit: int) -> list[Part]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(delivery, "split_request", faulty)
+    house.open(settings_for(http_peer.port, max_request_bytes=KIB))
+    house.accept(request_of("large", padding=KIB), 1)
+    eventually(house.settled, "the first is given up")
+    house.accept(request_of("a"), 1)
+    eventually(house.settled, "the second is delivered")
+    assert house.outcomes() == {"delivered": 1, "dead_lettered": 1}
+    assert messages(caplog) == ["a request could not be handled, its spans are given up"]
+
+
+def test_a_fault_of_the_sender_costs_no_spans_and_is_told_once(
+    house: House,
+    http_peer: HttpPeer,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send = HttpSender.send
+    faults = iter(range(5))
+
+    def faulty(self: HttpSender, payload: bytes, timeout: float) -> Reply:
+        if next(faults, None) is not None:
+            raise ZeroDivisionError
+        return send(self, payload, timeout)
+
+    monkeypatch.setattr(HttpSender, "send", faulty)
+    house.open(settings_for(http_peer.port))
+    house.accept(request_of("a"), 1)
+    eventually(house.settled, "the request is delivered")
+    assert house.outcomes() == {"delivered": 1}
+    assert house.telemetry.export_retries.value("tempo") == 5
+    failed = "the sender failed, its request will be sent again"
+    assert messages(caplog) == [failed, LOST, BACK]
+    assert fields(caplog, failed)["exc_info"]
+    assert fields(caplog, LOST)["reason"] == "the sender failed: ZeroDivisionError"
