@@ -14,7 +14,7 @@ from spanmill.clock import SystemClock
 from spanmill.errors import StartError
 from spanmill.exporters.otlp_traces.http import HttpSender
 from spanmill.exporters.otlp_traces.sender import Delivered, Retry
-from spanmill.exporters.otlp_traces.settings import TlsSettings
+from spanmill.exporters.otlp_traces.settings import DestinationSettings, TlsSettings
 from spanmill.testing import ManualClock
 
 TIMEOUT = 20.0
