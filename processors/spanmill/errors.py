@@ -34,6 +34,14 @@ class TooLargeError(RequestError):
         self.limit = limit
 
 
+class TooManyMessagesError(RequestError):
+    """The request has more spans, scopes and resources than one may have, whatever its size."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request has more than {limit} spans, scopes and resources")
+        self.limit = limit
+
+
 class UnavailableError(RequestError):
     """The request can't be taken now; `retry_after` is in seconds."""
 

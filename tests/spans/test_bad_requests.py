@@ -159,9 +159,9 @@ def test_a_million_attributes() -> None:
     assert batch.attributes["http.route"].codes[0] == 0
 
 
-def test_a_million_empty_spans_are_rejected() -> None:
-    decoded = DECODER.decode(field(1, field(2, b"\x12\x00" * 1_000_000)))
-    assert decoded.rejected == {"invalid_trace_id": 1_000_000}
+def test_many_empty_spans_are_rejected() -> None:
+    decoded = DECODER.decode(field(1, field(2, b"\x12\x00" * 250_000)))
+    assert decoded.rejected == {"invalid_trace_id": 250_000}
     assert decoded.batch.payload == field(1, field(2, b""))
 
 

@@ -19,7 +19,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from spanmill.errors import TooLargeError, UnavailableError, UndecodableError
+from spanmill.errors import (
+    TooLargeError,
+    TooManyMessagesError,
+    UnavailableError,
+    UndecodableError,
+)
 from spanmill.spans.batch import SpanBatch
 from spanmill.spans.decoder import REJECTION_REASONS, DecodedRequest
 
@@ -62,13 +67,13 @@ class Refusal:
 def refusal_of(error: Exception) -> Refusal:
     """The answer for an error that kept a request from being taken.
 
-    Over the size limit gRPC says RESOURCE_EXHAUSTED without RetryInfo, on which clients drop
+    Over the limits gRPC says RESOURCE_EXHAUSTED without RetryInfo, on which clients drop
     the request: the one case in which they should.
     """
     message = str(error)[:_MAX_MESSAGE]
     if isinstance(error, UndecodableError):
         return Refusal(grpc.StatusCode.INVALID_ARGUMENT, 400, message)
-    if isinstance(error, TooLargeError):
+    if isinstance(error, TooLargeError | TooManyMessagesError):
         return Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, 413, message)
     if isinstance(error, UnavailableError):
         return Refusal(grpc.StatusCode.UNAVAILABLE, 503, message, error.retry_after)

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from spanmill.errors import UndecodableError
+from spanmill.errors import TooManyMessagesError, UndecodableError
 from spanmill.spans.json_fields import (
     INT32,
     INT64,
@@ -43,6 +43,7 @@ from spanmill.spans.json_schema import (
     JsonStatus,
 )
 from spanmill.spans.splice import encode_varint
+from spanmill.spans.wire import MAX_MESSAGES
 
 _REQUEST: Final = msgspec.json.Decoder(JsonRequest)
 _SPAN: Final = msgspec.json.Decoder(JsonSpan)
@@ -57,12 +58,14 @@ def json_to_protobuf(body: bytes) -> bytes:
     """The same `ExportTraceServiceRequest` in protobuf; equal bodies give equal bytes.
 
     Ids may have any length (the decoder rejects such spans one by one), but must be
-    hexadecimal. Raises UndecodableError with the path of what can't be read.
+    hexadecimal. Raises UndecodableError with the path of what can't be read, and
+    TooManyMessagesError where the decoder would, before anything is converted.
     """
     if body.startswith(_BYTE_ORDER_MARK):
         raise UndecodableError("the JSON body begins with a byte-order mark")
     try:
         request = _REQUEST.decode(body)
+        _check_number(request)
         return b"".join(_resource_spans(request))
     except FieldError as error:
         raise UndecodableError(f"the JSON body has a wrong value at $.{error}") from error
@@ -70,6 +73,15 @@ def json_to_protobuf(body: bytes) -> bytes:
         raise UndecodableError("the JSON body is nested too deeply") from error
     except (msgspec.MsgspecError, UnicodeError, EncodeError) as error:
         raise UndecodableError(f"the JSON body can't be read: {error}") from error
+
+
+def _check_number(request: JsonRequest) -> None:
+    messages = 0
+    for resource_spans in request.resource_spans or ():
+        scopes = resource_spans.scope_spans or ()
+        messages += 1 + len(scopes) + sum(len(scope.spans or ()) for scope in scopes)
+        if messages > MAX_MESSAGES:
+            raise TooManyMessagesError(MAX_MESSAGES)
 
 
 def _resource_spans(request: JsonRequest) -> Iterator[bytes]:

@@ -48,9 +48,13 @@ class ReferenceDecoder:
         self._keys = {attribute: attribute.encode() for attribute in attributes}
 
     def decode(self, body: bytes) -> DecodedRequest:
-        """Decode one request; raises UndecodableError where the protobuf library refuses it."""
+        """Decode one request.
+
+        Raises UndecodableError where the protobuf library refuses it, TooManyMessagesError where
+        its objects would take too much memory.
+        """
+        layout = _walk(body)
         request = _parse(body)
-        layout = find_spans(body)
         rows = _Rows(self._keys, _rows_with(self._keys.values(), body, layout))
         for resource_spans, scopes in _scopes(request, body, layout):
             rows.read_resource(resource_spans, scopes)
@@ -65,13 +69,24 @@ class ReferenceDecoder:
         return DecodedRequest(rows.batch(payload, layout), rows.reasons)
 
 
+def _walk(body: bytes) -> Layout:
+    # Before the library builds an object for every message. What the walk refuses the library
+    # refuses too, but for `instrumentation_library_spans`, which it doesn't look into.
+    try:
+        return find_spans(body)
+    except UndecodableError as error:
+        raise _undecodable(error) from error
+
+
 def _parse(body: bytes) -> ExportTraceServiceRequest:
     try:
         return ExportTraceServiceRequest.FromString(body)
     except (DecodeError, RecursionError) as error:
-        raise UndecodableError(
-            f"the body is not an ExportTraceServiceRequest in protobuf: {error}"
-        ) from error
+        raise _undecodable(error) from error
+
+
+def _undecodable(error: Exception) -> UndecodableError:
+    return UndecodableError(f"the body is not an ExportTraceServiceRequest in protobuf: {error}")
 
 
 def _scopes(

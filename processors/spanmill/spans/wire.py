@@ -11,7 +11,14 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Final
 
-from spanmill.errors import UndecodableError
+from spanmill.errors import TooManyMessagesError, UndecodableError
+
+MAX_MESSAGES: Final = 1 << 18
+"""How many spans, scopes and resources a request may have together.
+
+An empty one takes two bytes, and the protobuf library 170 bytes for it. 64 MiB of the smallest
+spans that clients send (275 bytes) are fewer.
+"""
 
 VARINT: Final = 0
 FIXED64: Final = 1
@@ -130,10 +137,10 @@ def skip_field(body: bytes, tag: int, position: int, end: int) -> int:
 
 
 def find_spans(body: bytes) -> Layout:
-    """Where the spans stand in a request that the protobuf library accepted.
+    """Where the spans stand in a request, which need not be valid.
 
-    Raises UndecodableError where the bytes are no protobuf, which after the library can only be
-    inside `instrumentation_library_spans`, a field that it doesn't know.
+    Raises UndecodableError where the bytes are no protobuf as far as they are walked, and
+    TooManyMessagesError as soon as there are more than `MAX_MESSAGES`.
     """
     layout = Layout()
     resources = layout.resources
@@ -154,13 +161,24 @@ def find_spans(body: bytes) -> Layout:
     return layout
 
 
+def _most_spans(layout: Layout) -> int:
+    """How many spans there may be beside so many resources and scopes."""
+    most = MAX_MESSAGES - len(layout.resources) - len(layout.scopes)
+    if len(layout) > most:
+        raise TooManyMessagesError(MAX_MESSAGES)
+    return most
+
+
 def _find_in_resource(body: bytes, begin: int, end: int, layout: Layout) -> None:
     current: list[tuple[int, int]] = []
     deprecated: list[tuple[int, int]] = []
+    most_scopes = _most_spans(layout) - len(layout)
     position = begin
     while position < end:
         field_start = position
         tag, position = read_tag(body, position, end)
+        if max(len(current), len(deprecated)) > most_scopes:
+            raise TooManyMessagesError(MAX_MESSAGES)
         if tag == RESOURCE_SCOPE_SPANS:
             current.append((field_start, position))
         elif tag == RESOURCE_DEPRECATED_SCOPE_SPANS:
@@ -184,6 +202,8 @@ def _find_in_scope(body: bytes, begin: int, end: int, layout: Layout) -> None:
     add_tag = layout.span_tag.append
     add_begin = layout.span_begin.append
     add_end = layout.span_end.append
+    tags = layout.span_tag
+    most_spans = _most_spans(layout)
     position = begin
     while position < end:
         field_start = position
@@ -202,6 +222,8 @@ def _find_in_scope(body: bytes, begin: int, end: int, layout: Layout) -> None:
                 raise UndecodableError(f"byte {field_start}: a span runs past the end")
         else:
             span_begin, position = read_length(body, position, end)
+        if len(tags) == most_spans:
+            raise TooManyMessagesError(MAX_MESSAGES)
         add_tag(field_start)
         add_begin(span_begin)
         add_end(position)
