@@ -34,6 +34,7 @@ _REFUSED_PATHS: Final[dict[bytes, RequestSignal]] = {
     b"/v1development/profiles": "profiles",
 }
 _ENCODINGS: Final = {encoding.value.encode(): encoding for encoding in Encoding}
+_JSON_THREADS: Final = 2
 _CONTENT_ENCODINGS: Final = {b"": False, b"identity": False, b"gzip": True, b"x-gzip": True}
 
 
@@ -62,7 +63,11 @@ class OtlpHttpApp:
         self._intake = intake
         self._max_request_size = max_request_size
         self._counts = intake.counts("http")
-        self._threads = ThreadPoolExecutor(decode_threads, thread_name_prefix="http-decode")
+        # JSON takes ten times as long: a few such requests must not hold up the others.
+        self._threads = {
+            Encoding.PROTOBUF: ThreadPoolExecutor(decode_threads, "http-decode"),
+            Encoding.JSON: ThreadPoolExecutor(_JSON_THREADS, "http-decode-json"),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -85,7 +90,8 @@ class OtlpHttpApp:
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._threads.shutdown(wait=False)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False)
 
     async def _serve_traces(self, request: _Request, receive: Receive, send: Send) -> None:
         try:
@@ -126,7 +132,8 @@ class OtlpHttpApp:
                 return None
             arrived = self._counts.arrived()
             loop = asyncio.get_running_loop()
-            committed = await loop.run_in_executor(self._threads, self._decode, body, request)
+            threads = self._threads[request.encoding]
+            committed = await loop.run_in_executor(threads, self._decode, body, request)
             decoded = await asyncio.wrap_future(committed)
         except TimeoutError:
             message = f"the body was not whole after {BODY_SECONDS:.0f} s"
