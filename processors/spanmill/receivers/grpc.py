@@ -78,7 +78,7 @@ class GrpcReceiver:
         self._counts = intake.counts(self.name)
         self._body_deadline = BodyDeadline(intake.clock)
         self._threads = ThreadPoolExecutor(handler_threads, thread_name_prefix="grpc-handler")
-        self._side_services = SideServices()
+        self._side_services = SideServices(intake.clock)
         # Never maximum_concurrent_rpcs: it refuses with RESOURCE_EXHAUSTED and no RetryInfo, on
         # which clients drop their spans.
         self._server = grpc.server(
@@ -116,6 +116,7 @@ class GrpcReceiver:
     def start(self) -> None:
         """Answer requests."""
         self._body_deadline.start()
+        self._side_services.start()
         self._server.start()
 
     def stop(self, grace_seconds: float) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from spanmill.clock import Clock
+from spanmill.receivers.body_deadline import BodyDeadline
 from spanmill.receivers.intake import RequestCounts, RequestSignal
 from spanmill.receivers.status import unsupported
 
@@ -21,27 +23,37 @@ _REFUSED_SERVICES: Final[dict[RequestSignal, str]] = {
     "profiles": "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
 }
 
+_QUESTION_SECONDS: Final = 5.0
+_NO_QUESTION: Final = "the call has no whole message"
+
+M = TypeVar("M")
+
 
 class SideServices:
     """Health and reflection, in threads of their own.
 
     A probe is answered while every handler's thread waits for a commit, and no number of
-    watchers and open reflection streams takes a thread from the spans.
+    watchers and open reflection streams takes a thread from the spans. A client that asks
+    nothing for some seconds is cancelled: grpcio waits for each question in a thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._deadline = BodyDeadline(clock, _QUESTION_SECONDS)
         self._health = health.HealthServicer()
         self._health.set(TRACE_SERVICE, health_pb2.HealthCheckResponse.SERVING)
         reflected = (TRACE_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         servicer = reflection.ReflectionServicer(reflected)
         self._pools = [
-            ThreadPoolExecutor(1, thread_name_prefix="grpc-health"),
-            ThreadPoolExecutor(2, thread_name_prefix="grpc-reflection"),
+            ThreadPoolExecutor(4, thread_name_prefix="grpc-health"),
+            ThreadPoolExecutor(4, thread_name_prefix="grpc-reflection"),
         ]
         health_pool, reflection_pool = self._pools
-        self._check = _Apart(self._health.Check, health_pool)
-        self._watch = _Apart(self._health.Watch, health_pool, non_blocking=True)
-        self._reflect = _Apart(servicer.ServerReflectionInfo, reflection_pool)
+        check = _first_question(self._health.Check, self._deadline)
+        watch = _first_question(self._health.Watch, self._deadline)
+        reflect = _every_question(servicer.ServerReflectionInfo, self._deadline)
+        self._check = _Apart(check, health_pool)
+        self._watch = _Apart(watch, health_pool, non_blocking=True)
+        self._reflect = _Apart(reflect, reflection_pool)
 
     def handlers(self) -> list[grpc.GenericRpcHandler[Any, Any]]:
         """What the server asks for its handlers."""
@@ -52,8 +64,9 @@ class SideServices:
                 health_pb2.HealthCheckResponse.SerializeToString,
             )
             for handler, behavior in (
-                (grpc.unary_unary_rpc_method_handler, self._check),
-                (grpc.unary_stream_rpc_method_handler, self._watch),
+                # Declared as streams of requests: else grpcio calls us after it has waited.
+                (grpc.stream_unary_rpc_method_handler, self._check),
+                (grpc.stream_stream_rpc_method_handler, self._watch),
             )
         )
         reflect = grpc.stream_stream_rpc_method_handler(
@@ -70,6 +83,10 @@ class SideServices:
             ),
         ]
 
+    def start(self) -> None:
+        """Cancel silent calls from now on."""
+        self._deadline.start()
+
     def announce_shutdown(self) -> None:
         """Tell everyone who asks or watches that nothing is served any more."""
         self._health.enter_graceful_shutdown()
@@ -81,8 +98,45 @@ class SideServices:
 
     def close(self) -> None:
         """Let go of the threads, once the server hands out no more calls."""
+        self._deadline.stop()
         for pool in self._pools:
             pool.shutdown(wait=False)
+
+
+def _next_question(
+    questions: Iterator[M], context: grpc.ServicerContext, deadline: BodyDeadline
+) -> M | None:
+    """The next message of a call, None at its end; RpcError where the call is cancelled."""
+    deadline.begin(context)
+    try:
+        return next(questions, None)
+    finally:
+        deadline.end(context)
+
+
+def _first_question(behavior: Callable[..., Any], deadline: BodyDeadline) -> Callable[..., Any]:
+    """A method that takes one message, as one that takes a stream and waits a while for it."""
+
+    def answer(questions: Iterator[Any], context: grpc.ServicerContext, *more: Any) -> Any:
+        question = _next_question(questions, context, deadline)
+        if question is None:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_QUESTION)
+        return behavior(question, context, *more)
+
+    return answer
+
+
+def _every_question(behavior: Callable[..., Any], deadline: BodyDeadline) -> Callable[..., Any]:
+    """A method that takes a stream, as one that waits for each of its messages a while."""
+
+    def timed(questions: Iterator[M], context: grpc.ServicerContext) -> Iterable[M]:
+        while (question := _next_question(questions, context, deadline)) is not None:
+            yield question
+
+    def answer(questions: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        return behavior(timed(questions, context), context)
+
+    return answer
 
 
 class _Apart:
