@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import socket
@@ -20,18 +21,18 @@ from spanmill.series.registry import Registry
 
 Eventually = Callable[[Callable[[], object], str], None]
 
+DEFAULT_LIMITS = ConnectionLimits(write=0.2)
+
 
 class Endpoint:
     """A registry behind a running server."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ConnectionLimits = DEFAULT_LIMITS) -> None:
         self.registry = Registry(SystemClock())
         self.ready = True
         self.counter = self.registry.counter("x_total", "X.", ("kind",))
         self.app = ScrapeApp(self.registry, lambda: self.ready, created_timestamps=False)
-        self.server = HttpServer(
-            self.app, "127.0.0.1", 0, "scrape endpoint", limits=ConnectionLimits(write=0.2)
-        )
+        self.server = HttpServer(self.app, "127.0.0.1", 0, "scrape endpoint", limits=limits)
         self.server.bind()
         self.server.start()
 
@@ -236,6 +237,31 @@ def test_a_client_that_reads_nothing_is_cut_and_its_rendering_ends(
     with endpoint.connect(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"):
         eventually(lambda: rendered.ended, "the rendering is given up")
     assert rendered.chunks < 10_000
+
+
+def test_clients_that_read_slowly_give_their_place_to_others(
+    eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = Endpoint(ConnectionLimits(write=20, answer=0.3))
+    try:
+        rendered = count_chunks(monkeypatch, 10_000)
+        slow = [endpoint.connect(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n") for _ in range(4)]
+        eventually(lambda: rendered.chunks >= 4, "they hold every place")
+
+        def given_up() -> bool:
+            for connection in slow:
+                connection.settimeout(0.01)
+                with contextlib.suppress(OSError):
+                    connection.recv(65536)
+            return endpoint.app.scrapes == 0
+
+        eventually(given_up, "they have lost their places")
+        monkeypatch.undo()
+        assert endpoint.request("GET", "/metrics").status == 200
+        for connection in slow:
+            connection.close()
+    finally:
+        endpoint.server.stop(5)
 
 
 def test_a_client_that_leaves_ends_its_rendering(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,21 @@ from shutil import which
 import pytest
 
 from exporters.otlp_traces.certificates import Certificates
+from exporters.otlp_traces.house import House
 from exporters.otlp_traces.peers import GrpcPeer, HttpPeer
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "spanmill")
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    """A destination and all that stands around it."""
+    house = House("tempo")
+    yield house
+    house.close(seconds=0)
 
 
 @pytest.fixture

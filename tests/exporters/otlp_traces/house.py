@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 
 from spanmill.clock import Clock, SystemClock
@@ -17,7 +16,6 @@ from spanmill.series.snapshot import Values
 from spanmill.telemetry import EXPORT_OUTCOMES, Telemetry
 
 TIMEOUT = 20.0
-Eventually = Callable[[Callable[[], object], str], None]
 
 
 class House:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import grpc
 import pytest
@@ -23,9 +22,9 @@ from exporters.otlp_traces.peers import (
 )
 from exporters.otlp_traces.requests import request_of
 from exporters.otlp_traces.settings_for import settings_for
+from waiting import Eventually
 
 KIB = 1024
-Eventually = Callable[[Callable[[], object], str], None]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
 
 from exporters.otlp_traces.house import House
+from exporters.otlp_traces.log_lines import BACK, LOST, fields, messages
 from exporters.otlp_traces.peers import (
     Abort,
     Action,
@@ -26,34 +25,9 @@ from exporters.otlp_traces.peers import (
 from exporters.otlp_traces.requests import request_of
 from exporters.otlp_traces.settings_for import MIB, NEVER, settings_for
 from spanmill.exporters.otlp_traces.backoff import Backoff
+from waiting import Eventually
 
-Eventually = Callable[[Callable[[], object], str], None]
 KIB = 1024
-
-
-@pytest.fixture(autouse=True)
-def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "spanmill")
-
-
-@pytest.fixture
-def house() -> Iterator[House]:
-    house = House("tempo")
-    yield house
-    house.close(seconds=0)
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records]
-
-
-def fields(caplog: pytest.LogCaptureFixture, message: str) -> dict[str, object]:
-    (record,) = (record for record in caplog.records if record.getMessage() == message)
-    return record.__dict__
-
-
-LOST = "destination lost, its spans are queued"
-BACK = "destination is back"
 
 
 def test_an_idle_destination_sends_at_once(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from exporters.otlp_traces.house import House
+from exporters.otlp_traces.log_lines import BACK, LOST, fields, messages
 from exporters.otlp_traces.peers import HttpPeer
 from exporters.otlp_traces.requests import request_of
 from exporters.otlp_traces.settings_for import settings_for
@@ -15,34 +13,9 @@ from spanmill.exporters.otlp_traces import delivery
 from spanmill.exporters.otlp_traces.http import HttpSender
 from spanmill.exporters.otlp_traces.sender import Reply
 from spanmill.spans.split import Part
+from waiting import Eventually
 
-Eventually = Callable[[Callable[[], object], str], None]
 KIB = 1024
-
-
-@pytest.fixture(autouse=True)
-def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "spanmill")
-
-
-@pytest.fixture
-def house() -> Iterator[House]:
-    house = House("tempo")
-    yield house
-    house.close(seconds=0)
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records]
-
-
-def fields(caplog: pytest.LogCaptureFixture, message: str) -> dict[str, object]:
-    (record,) = (record for record in caplog.records if record.getMessage() == message)
-    return record.__dict__
-
-
-LOST = "destination lost, its spans are queued"
-BACK = "destination is back"
 
 
 def test_a_fault_of_ours_costs_one_request_and_not_the_destination(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -20,8 +19,7 @@ from exporters.otlp_traces.peers import (
 )
 from exporters.otlp_traces.requests import request_of
 from exporters.otlp_traces.settings_for import NEVER, settings_for
-
-Eventually = Callable[[Callable[[], object], str], None]
+from waiting import Eventually
 
 
 def test_stopping_flushes_what_is_queued_and_says_how_much(http_peer: HttpPeer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,8 +11,7 @@ from exporters.otlp_traces.peers import GrpcPeer, HttpPeer
 from exporters.otlp_traces.requests import flatten, names_in, request_of
 from exporters.otlp_traces.settings_for import MIB, NEVER, settings_for
 from spanmill.config.endpoints import Protocol
-
-Eventually = Callable[[Callable[[], object], str], None]
+from waiting import Eventually
 
 LARGEST_REAL_REQUEST = 20 * MIB
 

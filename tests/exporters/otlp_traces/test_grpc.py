@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
 
 import grpc
 import pytest
@@ -16,11 +15,11 @@ from spanmill.errors import StartError
 from spanmill.exporters.otlp_traces.grpc import GrpcSender
 from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
 from spanmill.exporters.otlp_traces.settings import TlsSettings
+from waiting import Eventually
 
 TIMEOUT = 20.0
 SHORT = 0.2  # for peers that never answer
 Code = grpc.StatusCode
-Eventually = Callable[[Callable[[], object], str], None]
 
 
 def sender_to(peer: GrpcPeer, **settings: object) -> GrpcSender:

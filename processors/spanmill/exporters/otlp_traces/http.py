@@ -205,21 +205,8 @@ class _Connection(HTTPConnection):
         self._deadline.ended()
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _FinalResponse
-
-    def __init__(self, *args: Any, deadline: RequestDeadline, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._deadline = deadline
-
-    def connect(self) -> None:
-        # The handshake has one timeout of its own, which is what is left of the request's.
-        super().connect()
-        self._deadline.guard(self.sock)
-
-    def close(self) -> None:
-        super().close()
-        self._deadline.ended()
+class _SecureConnection(_Connection, HTTPSConnection):
+    """Over TLS; the handshake has one timeout of its own, what is left of the request's."""
 
 
 class _Pool(HTTPConnectionPool):
