@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _LAST_TASKS_SECONDS = 1.0
+_LAST_ANSWERS_SECONDS = 0.5
 
 
 class HttpServer:
@@ -148,8 +149,13 @@ class _Server(uvicorn.Server):
                 continue
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End gracefully, then cut the connections that are left."""
+        """End gracefully, then cut the connections that are left.
+
+        At the deadline uvicorn cancels the applications, which may still answer.
+        """
         await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks.copy(), timeout=_LAST_ANSWERS_SECONDS)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
