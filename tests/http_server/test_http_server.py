@@ -298,6 +298,46 @@ async def poll(receive: Receive) -> str:
     return str(message["type"])
 
 
+def test_a_client_that_takes_its_answer_too_slowly_is_cut(
+    serve: Serve, eventually: Eventually
+) -> None:
+    ended = threading.Event()
+
+    async def long(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await poll(receive)) != "http.disconnect":
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+        ended.set()
+
+    def ended_while_reading() -> bool:
+        if not ended.is_set():
+            connection.recv(65536)
+        return ended.is_set()
+
+    # It reads all the time: the limit for clients that take nothing at all is never reached.
+    server = serve(long, limits=ConnectionLimits(write=20, answer=0.05))
+    with connect(server, GET) as connection:
+        eventually(ended_while_reading, "the application hears that the client is cut off")
+
+
+def test_the_time_for_an_answer_ends_with_the_answer(serve: Serve) -> None:
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, b"x" * 20_000_000)
+
+    server = serve(large, limits=ConnectionLimits(answer=5))
+    with connect(server) as connection:
+        for _ in range(2):
+            connection.sendall(GET)
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += connection.recv(1)
+            left = 20_000_000
+            while left:
+                left -= len(connection.recv(min(left, 1 << 20)))
+        (protocol,) = server._server.server_state.connections
+        assert protocol._answer_deadline is None  # type: ignore[union-attr] # ours, not uvicorn's
+
+
 def test_an_exception_is_logged_and_answered_and_the_server_goes_on(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -351,6 +391,27 @@ def test_stopping_cuts_what_does_not_end_in_time(
         assert not read_to_end(connection).endswith(b"held")
     assert [record for record in caplog.records if record.exc_info] == []
     assert "test server" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_does_not_end_in_time_may_still_answer(eventually: Eventually) -> None:
+    running = []
+
+    async def apologetic(scope: Scope, receive: Receive, send: Send) -> None:
+        running.append(scope)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)  # an answer may take some turns of the loop
+            await answer(send, b"come back later")
+            raise
+
+    server = HttpServer(apologetic, "127.0.0.1", 0, "test server")
+    server.start()
+    with connect(server, GET) as first, connect(server, GET) as second:
+        eventually(lambda: len(running) == 2, "the requests run")
+        server.stop(0.05)
+        for connection in (first, second):
+            assert read_to_end(connection).endswith(b"come back later")
 
 
 def test_stopping_closes_idle_connections(serve: Serve) -> None:

@@ -21,13 +21,15 @@ class ConnectionLimits:
 
     `keep_alive` is longer than the interval of any usual exporter or scrape, so that a client
     doesn't send into a connection that is being closed. `write` is how long a client may take
-    nothing of an answer before the connection is cut.
+    nothing of an answer before the connection is cut, `answer` how long the rest of an answer
+    may take from the first moment on at which the client is too slow for it.
     """
 
     max_header_bytes: int = 256 * 1024
     header: float = 10.0
     keep_alive: float = 120.0
     write: float = 30.0
+    answer: float = 30.0
 
 
 class IdleConnections:
@@ -83,6 +85,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._idle = idle
         self._header_deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
+        self._answer_deadline: asyncio.TimerHandle | None = None
         self._header_bytes = 0
         self._unparsed_bytes = 0
         self._in_headers = False
@@ -103,6 +106,15 @@ class LimitedConnection(HttpToolsProtocol):
         self._headers_arrived()
         self._unset_keepalive_if_required()
         self._cancel_write_deadline()
+        self._cancel_answer_deadline()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes what uvicorn leaves out
+        """Answer a client that closes its own side after a whole request, then close."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body or self._in_headers:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse, and refuse a header that never ends."""
@@ -161,6 +173,8 @@ class LimitedConnection(HttpToolsProtocol):
         """Wait for the next request, or begin with one that came meanwhile."""
         pipelined = bool(self.pipeline)
         super().on_response_complete()
+        if not self.flow.write_paused:
+            self._cancel_answer_deadline()
         if not pipelined and not self.transport.is_closing():
             self._idle.add(self)
 
@@ -169,11 +183,15 @@ class LimitedConnection(HttpToolsProtocol):
         super().pause_writing()
         loop = asyncio.get_running_loop()
         self._write_deadline = loop.call_later(self._limits.write, self.transport.abort)
+        if self._answer_deadline is None:
+            self._answer_deadline = loop.call_later(self._limits.answer, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client has read on."""
         super().resume_writing()
         self._cancel_write_deadline()
+        if self.cycle is None or self.cycle.response_complete:
+            self._cancel_answer_deadline()
 
     def _await_headers(self) -> None:
         loop = asyncio.get_running_loop()
@@ -188,6 +206,11 @@ class LimitedConnection(HttpToolsProtocol):
         if self._write_deadline is not None:
             self._write_deadline.cancel()
             self._write_deadline = None
+
+    def _cancel_answer_deadline(self) -> None:
+        if self._answer_deadline is not None:
+            self._answer_deadline.cancel()
+            self._answer_deadline = None
 
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
