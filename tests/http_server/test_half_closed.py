@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from http_server.test_http_server import GET, OK, Held, connect, echo, read_to_end
+from http_server.connections import GET, OK, Held, connect, echo, read_to_end
 from spanmill.http_server import App, HttpServer
 from waiting import Eventually
 

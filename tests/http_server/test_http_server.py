@@ -7,100 +7,25 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
+from http_server.connections import (
+    GET,
+    LAST_GET,
+    OK,
+    Held,
+    Serve,
+    answer,
+    connect,
+    echo,
+    exchange,
+    read_answer,
+    read_to_end,
+)
 from spanmill.errors import StartError
-from spanmill.http_server import ConnectionLimits, HttpServer, Message, Receive, Scope, Send
+from spanmill.http_server import ConnectionLimits, HttpServer, Receive, Scope, Send
 from waiting import Eventually
-
-Serve = Callable[..., HttpServer]
-
-OK = b"HTTP/1.1 200 OK\r\n"
-GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-LAST_GET = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-
-
-async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the body of the request."""
-    body = b""
-    message: Message = {"more_body": True}
-    while message["more_body"]:
-        message = await receive()
-        body += message["body"]
-    await answer(send, body)
-
-
-async def answer(send: Send, body: bytes) -> None:
-    headers = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-class Held:
-    """An application whose answers wait until they are let go."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.released = threading.Event()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.running += 1
-        while not self.released.is_set():
-            await asyncio.sleep(0.005)
-        await answer(send, b"held")
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start servers that are stopped after the test."""
-    servers = []
-
-    def start(app: object = echo, **options: object) -> HttpServer:
-        server = HttpServer(app, "127.0.0.1", 0, "test server", **options)  # type: ignore[arg-type] # whatever the test hands on
-        server.start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.stop(1)
-
-
-def connect(server: HttpServer, request: bytes = b"") -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-    connection.sendall(request)
-    return connection
-
-
-def read_to_end(connection: socket.socket) -> bytes:
-    received = b""
-    try:
-        while data := connection.recv(65536):
-            received += data
-    except ConnectionResetError:  # the answer came before we had sent all: the rest is refused
-        pass
-    return received
-
-
-def exchange(server: HttpServer, request: bytes) -> bytes:
-    """Send a request and read until the server closes."""
-    with connect(server, request) as connection:
-        return read_to_end(connection)
-
-
-def read_answer(connection: socket.socket) -> bytes:
-    """Read one answer of a connection that stays open."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        data = connection.recv(1)
-        assert data, f"closed after {received!r}"
-        received += data
-    length = int(received.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    for _ in range(length):
-        received += connection.recv(1)
-    return received
 
 
 def test_a_taken_port_is_one_sentence_with_name_and_address(serve: Serve) -> None:
@@ -271,71 +196,6 @@ def test_where_every_connection_is_busy_a_new_one_is_told_to_come_back(
         app.released.set()
         assert read_to_end(first).startswith(OK)
         assert read_to_end(second).startswith(OK)
-
-
-def test_a_client_that_takes_nothing_of_its_answer_is_cut(
-    serve: Serve, eventually: Eventually
-) -> None:
-    ended = threading.Event()
-
-    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        while (await poll(receive)) != "http.disconnect":
-            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
-        ended.set()
-
-    server = serve(endless, limits=ConnectionLimits(write=0.05))
-    with connect(server, GET):
-        eventually(ended.is_set, "the application hears that the client is gone")
-
-
-async def poll(receive: Receive) -> str:
-    """What has come by now, or nothing."""
-    try:
-        message = await asyncio.wait_for(receive(), 0.001)
-    except TimeoutError:
-        return ""
-    return str(message["type"])
-
-
-def test_a_client_that_takes_its_answer_too_slowly_is_cut(
-    serve: Serve, eventually: Eventually
-) -> None:
-    ended = threading.Event()
-
-    async def long(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        while (await poll(receive)) != "http.disconnect":
-            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
-        ended.set()
-
-    def ended_while_reading() -> bool:
-        if not ended.is_set():
-            connection.recv(65536)
-        return ended.is_set()
-
-    # It reads all the time: the limit for clients that take nothing at all is never reached.
-    server = serve(long, limits=ConnectionLimits(write=20, answer=0.05))
-    with connect(server, GET) as connection:
-        eventually(ended_while_reading, "the application hears that the client is cut off")
-
-
-def test_the_time_for_an_answer_ends_with_the_answer(serve: Serve) -> None:
-    async def large(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, b"x" * 20_000_000)
-
-    server = serve(large, limits=ConnectionLimits(answer=5))
-    with connect(server) as connection:
-        for _ in range(2):
-            connection.sendall(GET)
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                head += connection.recv(1)
-            left = 20_000_000
-            while left:
-                left -= len(connection.recv(min(left, 1 << 20)))
-        (protocol,) = server._server.server_state.connections
-        assert protocol._answer_deadline is None  # type: ignore[union-attr] # ours, not uvicorn's
 
 
 def test_an_exception_is_logged_and_answered_and_the_server_goes_on(
