@@ -14,8 +14,9 @@ _LIBRARIES: Final = ("grpcio", "protobuf", "numpy")
 def describe() -> str:
     """The processor, the kernel, the interpreter and the libraries that decide about speed."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    kernel = platform.release().partition("-")[0]  # what follows names a build, not a version
     return (
-        f"{len(os.sched_getaffinity(0))} CPUs ({_processor()}), Linux {platform.release()}, "
+        f"{len(os.sched_getaffinity(0))} CPUs ({_processor()}), Linux {kernel}, "
         f"Python {platform.python_version()}, {libraries}"
     )
 
