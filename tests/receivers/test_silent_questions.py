@@ -38,6 +38,7 @@ def test_a_few_silent_calls_hold_up_no_question(
     pipeline: ReceiverPipeline, eventually: Eventually, path: str
 ) -> None:
     deadline = pipeline.grpc._side_services._deadline
+    deadline._seconds = 3600  # however slow the machine is, none is cancelled by itself
     with RawConnection(pipeline.grpc.port) as silent:
         for _ in range(3):
             silent.begin(path=path)
@@ -52,6 +53,7 @@ def test_many_silent_calls_are_cancelled_for_the_next_question(
     pipeline: ReceiverPipeline, eventually: Eventually, path: str
 ) -> None:
     deadline = pipeline.grpc._side_services._deadline
+    deadline._seconds = 3600  # however slow the machine is, none is cancelled by itself
     with RawConnection(pipeline.grpc.port) as silent:
         for _ in range(6):
             silent.begin(path=path)
