@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.config.span_metrics import Dialect
 from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import OVERFLOW_ROW
@@ -30,8 +31,6 @@ from spanmill.spans.batch import (
 )
 from spanmill.spans.status_messages import status_messages
 from spanmill.telemetry import Telemetry
-
-Dialect = Literal["tempo", "otel"]
 
 UNKNOWN_SERVICE: Final = "unknown_service"
 """The service of a resource without a `service.name`, as OpenTelemetry's SDKs name it."""
