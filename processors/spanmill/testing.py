@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from spanmill.spans.batch import ABSENT, AttributeValue, Coded, Resource, Scope, SpanBatch
 
@@ -37,15 +38,19 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class Span:
-    """One row of a batch; `duration` is in nanoseconds, `size` in bytes."""
+    """One row of a batch; `start` and `duration` are in nanoseconds, `size` in bytes."""
 
     name: str = "GET /"
     service: AttributeValue = "shop"
     kind: int = 2
     status: int = 0
+    start: int = 10**18
     duration: int = 5_000_000
     size: int = 100
     weight: float = 1.0
+    trace_id: bytes = b"\x01" * 16
+    span_id: bytes = b"\x01" * 8
+    parent_id: bytes = bytes(8)
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     resource: Mapping[str, AttributeValue] = field(default_factory=dict)
 
@@ -55,10 +60,10 @@ def batch_of(
 ) -> SpanBatch:
     """A batch of these spans with these attribute columns, made without a decoder.
 
-    It has no payload, and every span has the same ids and start.
+    It has no payload: what is read from the spans' bytes isn't there.
     """
     count = len(spans)
-    start = np.full(count, 10**18, np.uint64)
+    start = np.array([span.start for span in spans], np.uint64)
     duration = np.array([span.duration for span in spans], np.uint64)
     return SpanBatch(
         payload=b"",
@@ -73,9 +78,9 @@ def batch_of(
         start=start,
         end=start + duration,
         duration=duration,
-        trace_id=np.ones((count, 16), np.uint8),
-        span_id=np.ones((count, 8), np.uint8),
-        parent_id=np.zeros((count, 8), np.uint8),
+        trace_id=_ids([span.trace_id for span in spans], 16),
+        span_id=_ids([span.span_id for span in spans], 8),
+        parent_id=_ids([span.parent_id for span in spans], 8),
         size=np.array([span.size for span in spans], np.int64),
         weight=np.array([span.weight for span in spans], np.float64),
         span_start=np.zeros(count, np.int64),
@@ -83,6 +88,10 @@ def batch_of(
         attributes={key: _column(spans, key) for key in attributes},
         arrival_ns=arrival_ns,
     )
+
+
+def _ids(ids: Sequence[bytes], width: int) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(ids), np.uint8).reshape(len(ids), width)
 
 
 def _column(spans: Sequence[Span], key: str) -> Coded[AttributeValue]:

@@ -18,6 +18,8 @@ _COMMANDS: Final = {
     "demo": ("spanmill.cli.demo.command", "watch it work on small services that call each other"),
     "replay": ("spanmill.cli.replay.command", "send recorded spans to an OTLP endpoint, as of now"),
     "check": ("spanmill.cli.check", "say whether a configuration file can be used"),
+    "explain-name": ("spanmill.cli.explain_name", "show what a span name becomes, and why"),
+    "explain-series": ("spanmill.cli.explain_series", "show what fills a processor's series"),
     "config": ("spanmill.cli.config_docs", "print the configuration's schema or reference"),
 }
 """Each command, the module that runs it (loaded only for that command), and its purpose."""

@@ -10,8 +10,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from spanmill.config.endpoints import ListenAddress
+from spanmill.config.exemplars import ExemplarsConfig
 from spanmill.config.exporters import OtlpMetricsConfig, OtlpTracesConfig
+from spanmill.config.percentiles import PercentilesConfig
+from spanmill.config.sampling import SamplingConfig
 from spanmill.config.section import Section
+from spanmill.config.service_graph import ServiceGraphConfig
+from spanmill.config.service_metrics import ServiceMetricsConfig
 from spanmill.config.span_metrics import SpanMetricsConfig
 from spanmill.config.value_types import (
     Count,
@@ -145,6 +150,21 @@ class Config(Section):
     )
     span_metrics: SpanMetricsConfig = Field(
         default=SpanMetricsConfig(), description="What is derived from spans."
+    )
+    percentiles: PercentilesConfig | None = Field(
+        default=PercentilesConfig(), description="Latency percentiles, or null."
+    )
+    service_graph: ServiceGraphConfig | None = Field(
+        default=ServiceGraphConfig(), description="Edges between services, or null."
+    )
+    exemplars: ExemplarsConfig | None = Field(
+        default=ExemplarsConfig(), description="Trace ids beside histogram buckets, or null."
+    )
+    sampling: SamplingConfig = Field(
+        default=SamplingConfig(), description="Input that was sampled before it arrives."
+    )
+    service_metrics: ServiceMetricsConfig = Field(
+        default=ServiceMetricsConfig(), description="The metrics that services send."
     )
     state: StateConfig = Field(default=StateConfig(), description="What is kept on disk.")
     log: LogConfig = Field(default=LogConfig(), description="The log.")

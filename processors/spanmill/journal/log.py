@@ -27,6 +27,7 @@ class Signal(Enum):
     """What a record carries."""
 
     TRACES = "traces"
+    METRICS = "metrics"
     TICK = "tick"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,14 @@ from spanmill.errors import FamilyConflictError
 from spanmill.series.counter import CounterColumn, GaugeColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import LabelSets
-from spanmill.series.snapshot import Family, FamilySnapshot, Histograms, LabelValues, Values
+from spanmill.series.snapshot import (
+    Exemplar,
+    Family,
+    FamilySnapshot,
+    Histograms,
+    LabelValues,
+    Values,
+)
 
 SECONDS: Final = 1_000_000_000
 MILLISECONDS: Final = 1_000_000
@@ -24,6 +32,16 @@ InstrumentColumn = TypeVar("InstrumentColumn", CounterColumn, GaugeColumn, Histo
 
 _HEALTH_LIMIT = 1_000
 _ONE = np.ones(1)
+
+
+class ExemplarSource(Protocol):
+    """What keeps the exemplars of a histogram."""
+
+    def exemplars(
+        self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int
+    ) -> Mapping[int, Mapping[int, Exemplar]]:
+        """By position in `rows`, then by bucket of this layout; values in units of `unit_ns`."""
+        ...
 
 
 class Registry:
@@ -39,6 +57,8 @@ class Registry:
         self._label_sets: list[LabelSets] = []
         self._limited: dict[str, LabelSets] = {}
         self._families: dict[str, Callable[[], FamilySnapshot]] = {}
+        self._sources: list[Callable[[], Iterable[FamilySnapshot]]] = []
+        self._taken: dict[str, str] = {}
         self._before_snapshot: list[Callable[[], None]] = []
 
     def label_sets(
@@ -90,6 +110,7 @@ class Registry:
         unit_ns: int = SECONDS,
         native: bool = False,
         names: tuple[str, ...] | None = None,
+        exemplars: ExemplarSource | None = None,
     ) -> None:
         """Show one bucket layout of a histogram as a family; native only in seconds.
 
@@ -98,9 +119,10 @@ class Registry:
 
         def snapshot() -> FamilySnapshot:
             rows = label_sets.live_rows()
-            return _snapshot(
-                family, label_sets, names, rows, column.snapshot(rows, layout, unit_ns, native)
-            )
+            data = column.snapshot(rows, layout, unit_ns, native)
+            if exemplars is not None:
+                data = replace(data, exemplars=exemplars.exemplars(rows, layout, unit_ns))
+            return _snapshot(family, label_sets, names, rows, data)
 
         self._declare(family, snapshot)
 
@@ -131,12 +153,43 @@ class Registry:
         """Call `refresh` under the lock before each snapshot: for gauges that are looked up."""
         self._before_snapshot.append(refresh)
 
-    def snapshot(self) -> list[FamilySnapshot]:
-        """A copy of every family that has a series, at one moment, in order of declaration."""
+    def expose_source(self, families: Callable[[], Iterable[FamilySnapshot]]) -> None:
+        """Show families that come and go; `families` is called under the lock.
+
+        Each of them must hold a claim on its name.
+        """
+        self._sources.append(families)
+
+    def claim(self, family: Family) -> None:
+        """Take a family's name, and those of its samples in every format.
+
+        Raises FamilyConflictError, which names the family that is there.
+        """
+        names = _exposed_names(family)
+        for name in names:
+            if name in self._taken:
+                raise FamilyConflictError(
+                    f"the metric {family.name} can't be shown beside {self._taken[name]}: "
+                    f"both have the name {name}"
+                )
+        self._taken.update(dict.fromkeys(names, family.name))
+
+    def release(self, family: Family) -> None:
+        """Give up the names that `claim` took."""
+        for name in _exposed_names(family):
+            del self._taken[name]
+
+    def snapshot(self, *, passed_through: bool = True) -> list[FamilySnapshot]:
+        """A copy of every family that has a series, at one moment, in order of declaration.
+
+        Without `passed_through` only those that were derived here, not those of sources.
+        """
         with self.lock:
             for refresh in self._before_snapshot:
                 refresh()
             families = [take() for take in self._families.values()]
+            if passed_through:
+                families.extend(family for source in self._sources for family in source())
         return [family for family in families if len(family.labels)]
 
     def expire(self, now_ns: int) -> int:
@@ -145,8 +198,7 @@ class Registry:
             return sum(label_sets.expire(now_ns) for label_sets in self._label_sets)
 
     def _declare(self, family: Family, snapshot: Callable[[], FamilySnapshot]) -> None:
-        if family.name in self._families:
-            raise FamilyConflictError(f"the metric {family.name} is declared twice")
+        self.claim(family)
         self._families[family.name] = snapshot
 
 
@@ -201,6 +253,22 @@ class Histogram(_Instrument[HistogramColumn]):
         with self._lock:
             rows = np.repeat(self._row(labels), len(durations))
             self._column.observe(rows, durations, np.ones(len(durations)))
+
+
+def _exposed_names(family: Family) -> set[str]:
+    """The names of a family and of its samples, in the text formats.
+
+    OpenMetrics calls a counter by its name without `_total`.
+    """
+    name = family.name
+    if family.type == "counter":
+        bare = name.removesuffix("_total")
+        return {name, bare, f"{bare}_total", f"{bare}_created"}
+    if family.type == "histogram":
+        return {name, *(f"{name}_{part}" for part in ("bucket", "sum", "count", "created"))}
+    if family.type == "summary":
+        return {name, *(f"{name}_{part}" for part in ("sum", "count", "created"))}
+    return {name}
 
 
 def _snapshot(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-FamilyType = Literal["counter", "gauge", "histogram", "unknown"]
+FamilyType = Literal["counter", "gauge", "histogram", "summary", "unknown"]
 
 LabelValues = tuple[str, ...]
 OVERFLOW_LABELS: tuple[tuple[str, str], ...] = (("otel_metric_overflow", "true"),)
@@ -18,11 +18,27 @@ OVERFLOW_LABELS: tuple[tuple[str, str], ...] = (("otel_metric_overflow", "true")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What one metric name means, in every format."""
+    """What one metric name means, in every format.
+
+    `unit` is in Prometheus's words ("seconds", "bytes"), empty where none is known.
+    """
 
     name: str
     type: FamilyType
     help: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One observation that stands for others, with the labels that lead to its trace.
+
+    `value` is in the family's unit, `seconds` since the Unix epoch.
+    """
+
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +47,28 @@ class NativeBuckets:
 
     `schema` is Prometheus's (-4 to 8): bucket i covers (b^(i-1), b^i] with b = 2^(2^-schema).
     `first` is the index of the first bucket; `counts` is float64 of shape (m,), not cumulative.
+    `negative_first` and `negative_counts` are the same for negative values, mirrored at 0.
+    `zero_count` counts what is at most `zero_threshold` away from 0.
     """
 
     schema: int
     zero_count: float
     first: int
     counts: npt.NDArray[np.float64]
+    zero_threshold: float = 0.0
+    negative_first: int = 0
+    negative_counts: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of a counter, gauge or unknown family: float64 of shape (series,)."""
+    """The values of a counter, gauge or unknown family: float64 of shape (series,).
+
+    `exemplars` has one for some of the series of a counter, by the series' position.
+    """
 
     values: npt.NDArray[np.float64]
+    exemplars: Mapping[int, Exemplar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +78,8 @@ class Histograms:
     `bounds` has b upper bounds, ascending, without +Inf. `bucket_counts` is float64 of shape
     (series, b + 1), not cumulative, +Inf last. `counts` and `sums` are float64 (series,).
     `native` has an element for each series, or is None where the family has no native form.
+    A histogram that is native alone has no bounds. `exemplars` has, by the position of a series
+    and then by the position of a bucket, the exemplar of that bucket.
     """
 
     bounds: tuple[float, ...]
@@ -60,22 +87,39 @@ class Histograms:
     counts: npt.NDArray[np.float64]
     sums: npt.NDArray[np.float64]
     native: Sequence[NativeBuckets] | None
+    exemplars: Mapping[int, Mapping[int, Exemplar]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Summaries:
+    """The values of a summary family, in the family's unit.
+
+    `values` is float64 (series, quantiles); `counts` and `sums` are float64 (series,).
+    """
+
+    quantiles: tuple[float, ...]
+    values: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.float64]
+    sums: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class FamilySnapshot:
-    """All series of one family.
+    """Series of one family: all of them, or those of one shape.
+
+    Snapshots of one family follow each other; only passed-through families have several, since
+    their series may differ in bounds or quantiles.
 
     `labels` has the label values of each series, aligned with `label_names`; an empty value
     means that the series has no such label; None stands for the overflow series. `created` is
-    float64 (series,), seconds since the Unix epoch.
+    float64 (series,), seconds since the Unix epoch, NaN where it isn't known.
     """
 
     family: Family
     label_names: tuple[str, ...]
     labels: Sequence[LabelValues | None]
     created: npt.NDArray[np.float64]
-    data: Values | Histograms
+    data: Values | Histograms | Summaries
 
     def label_pairs(self) -> Iterator[tuple[tuple[str, str], ...]]:
         """The labels of each series as (name, value), without the empty ones."""
