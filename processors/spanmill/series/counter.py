@@ -19,6 +19,12 @@ class CounterColumn:
         """Add amounts of shape (n,) at rows of shape (n,); a row may come several times."""
         np.add.at(self._values, rows, amounts)
 
+    def merge(
+        self, rows: npt.NDArray[np.int64], other: CounterColumn, others: npt.NDArray[np.int64]
+    ) -> None:
+        """Add what `other` has at its rows `others` to `rows`, both of shape (n,)."""
+        np.add.at(self._values, rows, other._values[others])
+
     def values(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """A copy of the values at these rows."""
         return self._values[rows]

@@ -44,6 +44,25 @@ class HistogramColumn:
         if self._native is not None:
             self._native.observe(rows, nanoseconds / 1e9, weights)
 
+    def merge(
+        self, rows: npt.NDArray[np.int64], other: HistogramColumn, others: npt.NDArray[np.int64]
+    ) -> None:
+        """Add what `other` has at its rows `others` to `rows`, both of shape (n,).
+
+        Raises ValueError where the two count in other buckets.
+        """
+        if (self._native is None) is not (other._native is None) or not (
+            len(self._bounds) == len(other._bounds)
+            and all(map(np.array_equal, self._bounds, other._bounds))
+        ):
+            raise ValueError("histograms with other buckets can't be merged")
+        np.add.at(self._sums, rows, other._sums[others])
+        for buckets, more in zip(self._buckets, other._buckets, strict=True):
+            np.add.at(buckets, rows, more[others])
+        if self._native is not None and other._native is not None:
+            for row, other_row in zip(rows.tolist(), others.tolist(), strict=True):
+                self._native.merge(row, other._native, other_row)
+
     def snapshot(
         self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int, native: bool
     ) -> Histograms:

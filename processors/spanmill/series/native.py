@@ -82,6 +82,29 @@ class NativeHistograms:
         indexes = finest >> (MAX_SCALE - self._scale[rows])
         np.add.at(self._counts, (rows, indexes % MAX_BUCKETS), weights)
 
+    def merge(self, row: int, other: NativeHistograms, other_row: int) -> None:
+        """Add one row of `other` to a row, at the finest scale at which all of it has room.
+
+        Which scale that is depends on the lowest and the highest bucket of all alone, so that
+        merging is associative and commutative.
+        """
+        self._zeros[row] += other._zeros[other_row]
+        low, high = int(other._low[other_row]), int(other._high[other_row])
+        if low > high:
+            return
+        indexes = np.arange(low, high + 1)
+        counts = other._counts[other_row, indexes % MAX_BUCKETS]
+        scale = min(int(self._scale[row]), int(other._scale[other_row]))
+        if self._low[row] > self._high[row]:
+            self._scale[row] = scale
+        else:
+            self._lower_scale(row, int(self._scale[row]) - scale)
+        indexes >>= int(other._scale[other_row]) - scale
+        rows = np.full(2, row)
+        self._make_room(rows, indexes[[0, -1]] << (MAX_SCALE - scale))
+        steps = scale - int(self._scale[row])
+        np.add.at(self._counts[row], (indexes >> steps) % MAX_BUCKETS, counts)
+
     def buckets(self, row: int) -> NativeBuckets:
         """A copy of one row in Prometheus's terms: its index is OpenTelemetry's + 1."""
         low, high = int(self._low[row]), int(self._high[row])
@@ -116,11 +139,14 @@ class NativeHistograms:
         self._high[touched] = high
 
     def _lower_scale(self, row: int, steps: int) -> None:
+        """Halve the resolution `steps` times."""
         indexes = np.arange(self._low[row], self._high[row] + 1)
         counts = self._counts[row, indexes % MAX_BUCKETS]
         self._counts[row] = 0.0
         np.add.at(self._counts[row], (indexes >> steps) % MAX_BUCKETS, counts)
         self._scale[row] -= steps
+        self._low[row] >>= steps
+        self._high[row] >>= steps
 
     def _mark_empty(self, rows: slice) -> None:
         self._scale[rows] = MAX_SCALE
