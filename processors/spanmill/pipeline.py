@@ -129,7 +129,7 @@ class Pipeline:
             fields = {"destination": flushed.name, "spans": flushed.spans, "left": flushed.left}
             _log.log(level, "flushed", extra=fields)
         self._scrape.stop(max(0.0, deadline - self._clock.monotonic()))
-        accepted = int(self._telemetry.spans_received.value("accepted"))
+        accepted = int(self._telemetry.spans.received.value("accepted"))
         seconds = round(self._clock.monotonic() - begun, 2)
         _log.info("stopped", extra={"accepted_spans": accepted, "seconds": seconds})
 
@@ -151,7 +151,7 @@ class Pipeline:
                 self._guarded(processor, lambda p: p.tick(record.arrival_ns))
             return
         batch = decoded.batch.arrived(record.arrival_ns)
-        self._telemetry.count_received(len(batch), decoded.rejected)
+        self._telemetry.count_received(record.entry.signal, len(batch), decoded.rejected)
         arrival = np.uint64(record.arrival_ns)
         self._telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
         for processor in self._processors:

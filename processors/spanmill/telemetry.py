@@ -6,10 +6,12 @@ import os
 import platform
 import resource
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from spanmill.series.registry import Registry
+from spanmill.journal.log import Signal
+from spanmill.series.registry import Counter, Gauge, Registry
 
 RECEIVED_OUTCOMES: Final = ("accepted", "invalid", "refused", "duplicate")
 ACCEPTED_OUTCOMES: Final = ("counted_own", "counted_overflow", "filtered")
@@ -27,14 +29,44 @@ _EXPORT_BOUNDS_NS = [_MS * ms for ms in (5, 10, 25, 50, 100, 250, 500, 1000, 250
 _LATENESS_BOUNDS_NS = [1000 * _MS * s for s in (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)]
 
 
+@dataclass(frozen=True, slots=True)
+class ItemBooks:
+    """The books of one signal: what came in, where it was counted, and what became of it.
+
+    Items are spans or metric points; `received` and `accepted` are by outcome, `exported` by
+    exporter and outcome, `queued` by exporter.
+    """
+
+    received: Counter
+    accepted: Counter
+    exported: Counter
+    queued: Gauge
+
+    def show_zeros(self, exporters: Sequence[str]) -> None:
+        """Let `rate()` see the first event: a series that is born with it hides it."""
+        for outcome in RECEIVED_OUTCOMES:
+            self.received.add(0, outcome)
+        for outcome in ACCEPTED_OUTCOMES:
+            self.accepted.add(0, outcome)
+        for exporter in exporters:
+            for outcome in EXPORT_OUTCOMES:
+                self.exported.add(0, exporter, outcome)
+
+
 class Telemetry:
     """The instruments of docs/scraping.md, among them the books of docs/architecture.md.
 
-    The books count spans, never sampling weights. Whoever changes several of them, or one of
-    them together with a queue, holds the registry's lock meanwhile.
+    The books count spans and metric points, never sampling weights. Whoever changes several of
+    them, or one of them together with a queue, holds the registry's lock meanwhile. The
+    destinations of traces and of metrics may share names.
     """
 
-    def __init__(self, registry: Registry, exporters: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        exporters: Sequence[str] = (),
+        metric_exporters: Sequence[str] = (),
+    ) -> None:
         self.receiver_requests = registry.counter(
             "spanmill_receiver_requests_total",
             "Requests answered, by receiver, signal and outcome.",
@@ -42,7 +74,7 @@ class Telemetry:
         )
         self.refused_items = registry.counter(
             "spanmill_receiver_refused_items_total",
-            "Spans rejected alone out of requests that were taken, by reason.",
+            "Spans and metric points rejected alone out of requests that were taken, by reason.",
             ("reason",),
         )
         self.ack_duration = registry.histogram(
@@ -50,41 +82,25 @@ class Telemetry:
             "Time from a complete request to its answer.",
             _ACK_BOUNDS_NS,
         )
-        self.spans_received = registry.counter(
-            "spanmill_spans_received_total",
-            "Spans of decoded requests, by outcome; the outcomes sum to all that was received.",
-            ("outcome",),
-        )
-        self.spans_accepted = registry.counter(
-            "spanmill_spans_accepted_total",
-            "Accepted spans, by where they were counted.",
-            ("outcome",),
-        )
-        self.export_spans = registry.counter(
-            "spanmill_export_spans_total",
-            "Accepted spans that a destination needs no more, by outcome.",
-            ("exporter", "outcome"),
-        )
-        self.export_queued_spans = registry.gauge(
-            "spanmill_export_queued_spans",
-            "Accepted spans that wait for a destination or for its answer.",
-            ("exporter",),
-        )
+        self.spans = _item_books(registry, "spans", "spans")
+        self.points = _item_books(registry, "metric_points", "metric points")
+        self.spans_accepted = self.spans.accepted
+        self.points_accepted = self.points.accepted
         self.export_queued_bytes = registry.gauge(
             "spanmill_export_queued_bytes",
             "Bytes that wait for a destination or for its answer.",
-            ("exporter",),
+            ("exporter", "signal"),
         )
         self.export_duration = registry.histogram(
             "spanmill_export_duration_seconds",
             "Time of one request to a destination.",
             _EXPORT_BOUNDS_NS,
-            ("exporter",),
+            ("exporter", "signal"),
         )
         self.export_retries = registry.counter(
             "spanmill_export_retries_total",
             "Requests to a destination that were sent again.",
-            ("exporter",),
+            ("exporter", "signal"),
         )
         self.span_lateness = registry.histogram(
             "spanmill_span_lateness_seconds",
@@ -104,28 +120,52 @@ class Telemetry:
             "Batches and ticks that a processor failed on, by processor.",
             ("processor",),
         )
-        self._show_zeros(exporters)
-        _declare_series(registry)
-
-    def count_received(self, accepted: int, rejected: Mapping[str, int]) -> None:
-        """Count the spans of a request that was taken: the accepted, and the rejected by reason."""
-        self.spans_received.add(accepted, "accepted")
-        for reason, spans in rejected.items():
-            self.spans_received.add(spans, "invalid")
-            self.refused_items.add(spans, reason)
-
-    def _show_zeros(self, exporters: Sequence[str]) -> None:
-        """Let `rate()` see the first event: a series that is born with it hides it."""
-        for outcome in RECEIVED_OUTCOMES:
-            self.spans_received.add(0, outcome)
-        for outcome in ACCEPTED_OUTCOMES:
-            self.spans_accepted.add(0, outcome)
-        for exporter in exporters:
-            self.export_retries.add(0, exporter)
-            for outcome in EXPORT_OUTCOMES:
-                self.export_spans.add(0, exporter, outcome)
+        self.spans.show_zeros(exporters)
+        self.points.show_zeros(metric_exporters)
+        for signal, names in (("traces", exporters), ("metrics", metric_exporters)):
+            for name in names:
+                self.export_retries.add(0, name, signal)
         self.series_overflow.add(0)
         self.family_conflicts.add(0)
+        _declare_series(registry)
+
+    def books_of(self, signal: Signal) -> ItemBooks:
+        """The books of the spans, or of the metric points."""
+        return self.points if signal is Signal.METRICS else self.spans
+
+    def count_received(self, signal: Signal, accepted: int, rejected: Mapping[str, int]) -> None:
+        """Count the items of a request that was taken: the accepted, and the rejected by reason."""
+        received = self.books_of(signal).received
+        received.add(accepted, "accepted")
+        for reason, items in rejected.items():
+            received.add(items, "invalid")
+            self.refused_items.add(items, reason)
+
+
+def _item_books(registry: Registry, names: str, items: str) -> ItemBooks:
+    return ItemBooks(
+        received=registry.counter(
+            f"spanmill_{names}_received_total",
+            f"{items.capitalize()} of decoded requests, by outcome; the outcomes sum to all that "
+            "was received.",
+            ("outcome",),
+        ),
+        accepted=registry.counter(
+            f"spanmill_{names}_accepted_total",
+            f"Accepted {items}, by where they were counted.",
+            ("outcome",),
+        ),
+        exported=registry.counter(
+            f"spanmill_export_{names}_total",
+            f"Accepted {items} that a destination needs no more, by outcome.",
+            ("exporter", "outcome"),
+        ),
+        queued=registry.gauge(
+            f"spanmill_export_queued_{names}",
+            f"Accepted {items} that wait for a destination or for its answer.",
+            ("exporter",),
+        ),
+    )
 
 
 def _declare_series(registry: Registry) -> None:

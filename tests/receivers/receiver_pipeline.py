@@ -145,7 +145,7 @@ class ReceiverPipeline:
     def _apply(self, record: Record[DecodedRequest | None]) -> None:
         decoded = record.entry.decoded
         assert decoded is not None
-        self.telemetry.count_received(len(decoded.batch), decoded.rejected)
+        self.telemetry.count_received(record.entry.signal, len(decoded.batch), decoded.rejected)
         self.records.append(record)
 
 

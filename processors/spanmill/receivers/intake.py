@@ -64,7 +64,7 @@ class TraceIntake:
                 error = committed.exception()
                 if error is not None:
                     refused = len(decoded.batch) + decoded.rejected_spans
-                    self._telemetry.spans_received.add(refused, "refused")
+                    self._telemetry.spans.received.add(refused, "refused")
                 if error is None:
                     answer.set_result(decoded)
                 else:

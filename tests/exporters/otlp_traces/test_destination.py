@@ -38,7 +38,7 @@ def test_an_idle_destination_sends_at_once(
     eventually(house.settled, "the request is delivered")
     assert http_peer.taken == [request_of("a", "b")]
     assert house.outcomes() == {"delivered": 2}
-    assert house.telemetry.export_retries.value("tempo") == 0
+    assert house.telemetry.export_retries.value("tempo", "traces") == 0
 
 
 def test_what_arrives_during_a_request_goes_as_the_next_one(
@@ -76,7 +76,7 @@ def test_a_destination_that_was_down_gets_everything_in_order_when_it_is_back(
     peer.close()
     for n in range(100):
         house.accept(request_of(f"{n}", "x"), 2)
-    eventually(lambda: house.telemetry.export_retries.value("tempo") >= 3, "it tries again")
+    eventually(lambda: house.telemetry.export_retries.value("tempo", "traces") >= 3, "it tries again")
     assert house.outcomes() == {"delivered": 1, "queued": 200}
     peer.open()
     eventually(house.settled, "all is delivered")
@@ -112,7 +112,7 @@ def test_a_request_that_failed_for_now_is_sent_again_until_it_is_taken(
     eventually(house.settled, "the request is delivered")
     assert set(http_peer.taken) == {request_of("a")}
     assert house.outcomes() == {"delivered": 1}
-    assert house.telemetry.export_retries.value("tempo") >= 3
+    assert house.telemetry.export_retries.value("tempo", "traces") >= 3
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_a_record_that_breaks_the_destination_expires_once_the_queue_is_full(
     http_peer.otherwise = lambda body: Reset() if b"poison" in body else Answer()
     house.open(settings_for(http_peer.port, max_queue_bytes=MIB))
     house.accept(request_of("poison"), 1)
-    eventually(lambda: house.telemetry.export_retries.value("tempo") >= 1, "it was tried")
+    eventually(lambda: house.telemetry.export_retries.value("tempo", "traces") >= 1, "it was tried")
     for n in range(15):
         house.accept(request_of(f"{n:02d}", padding=100 * KIB), 1)
     eventually(house.settled, "the others get through")

@@ -58,7 +58,7 @@ def test_a_fault_of_the_sender_costs_no_spans_and_is_told_once(
     house.accept(request_of("a"), 1)
     eventually(house.settled, "the request is delivered")
     assert house.outcomes() == {"delivered": 1}
-    assert house.telemetry.export_retries.value("tempo") == 5
+    assert house.telemetry.export_retries.value("tempo", "traces") == 5
     failed = "the sender failed, its request will be sent again"
     assert messages(caplog) == [failed, LOST, BACK]
     assert fields(caplog, failed)["exc_info"]

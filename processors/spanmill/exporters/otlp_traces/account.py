@@ -34,7 +34,7 @@ class Account:
 
     def total(self, outcome: str) -> int:
         """Spans with this outcome so far."""
-        return int(self._telemetry.export_spans.value(self.name, outcome))
+        return int(self._telemetry.spans.exported.value(self.name, outcome))
 
     def expired(self, spans: int) -> None:
         """The cursor gave up spans that were not yet read; `books` is held meanwhile."""
@@ -50,18 +50,18 @@ class Account:
 
     def show_queue(self, cursor: Cursor) -> None:
         """Set the gauges of what waits; to be called under `books` before each snapshot."""
-        self._telemetry.export_queued_spans.set(cursor.queued_items, self.name)
-        self._telemetry.export_queued_bytes.set(cursor.queued_bytes, self.name)
+        self._telemetry.spans.queued.set(cursor.queued_items, self.name)
+        self._telemetry.export_queued_bytes.set(cursor.queued_bytes, self.name, "traces")
 
     def sent_again(self) -> None:
         """A request is about to be sent another time."""
-        self._telemetry.export_retries.add(1, self.name)
+        self._telemetry.export_retries.add(1, self.name, "traces")
 
     def took(self, seconds: float) -> None:
         """A request was answered, or given up, after this time."""
         duration = np.array([max(0, round(seconds * 1e9))], np.uint64)
-        self._telemetry.export_duration.observe(duration, self.name)
+        self._telemetry.export_duration.observe(duration, self.name, "traces")
 
     def _count(self, outcome: str, spans: int) -> None:
         if spans:
-            self._telemetry.export_spans.add(spans, self.name, outcome)
+            self._telemetry.spans.exported.add(spans, self.name, outcome)
