@@ -92,7 +92,8 @@ class SpanBatch:
     - `size`: int64 (n,), the size of the span in bytes as the protobuf library serialises it,
       which is what Tempo counts; the received bytes are a little more where a sender spells out
       default values.
-    - `weight`: float64 (n,), how many spans this one stands for (1 without sampling).
+    - `weight`: float64 (n,), how many spans this one stands for (1 without sampling), by the
+      probability threshold in its trace state.
     - `span_start`, `span_length`: int64 (n,), where the serialised span stands in `payload`.
       What has no column is read from there, for the rows that need it.
     """

@@ -27,11 +27,13 @@ from spanmill.spans.batch import (
     SpanBatch,
 )
 from spanmill.spans.decoder import DecodedRequest
+from spanmill.spans.sampling import threshold_weight
 from spanmill.spans.splice import cut_spans, encode_varint
 from spanmill.spans.wire import Layout, find_spans
 
 _NO_TRACE_ID: Final = bytes(16)
 _NO_SPAN_ID: Final = bytes(8)
+_THRESHOLD_KEY: Final = b"th:"
 
 
 class ReferenceDecoder:
@@ -55,7 +57,8 @@ class ReferenceDecoder:
         """
         layout = _walk(body)
         request = _parse(body)
-        rows = _Rows(self._keys, _rows_with(self._keys.values(), body, layout))
+        sampled = _THRESHOLD_KEY in body
+        rows = _Rows(self._keys, _rows_with(self._keys.values(), body, layout), sampled)
         for resource_spans, scopes in _scopes(request, body, layout):
             rows.read_resource(resource_spans, scopes)
         if rows.seen != len(layout):
@@ -139,7 +142,9 @@ def _rows_with(keys: Iterable[bytes], body: bytes, layout: Layout) -> dict[int, 
 class _Rows:
     """The rows of one request while they are read."""
 
-    def __init__(self, attributes: Iterable[str], attribute_rows: Mapping[int, int]) -> None:
+    def __init__(
+        self, attributes: Iterable[str], attribute_rows: Mapping[int, int], sampled: bool
+    ) -> None:
         self.seen = 0
         self.rejected = array("I")
         self.reasons: dict[str, int] = {}
@@ -163,6 +168,10 @@ class _Rows:
         self._span_id: list[bytes] = []
         self._parent_id: list[bytes] = []
         self._size: list[int] = []
+        # One entry for each span that stands for several; none are looked for where none can be.
+        self._sampled = sampled
+        self._weighted: list[int] = []
+        self._weights: list[float] = []
 
     def read_resource(self, resource_spans: ResourceSpans, scopes: Iterable[ScopeSpans]) -> None:
         """Append the spans of one resource."""
@@ -195,6 +204,7 @@ class _Rows:
         names = self._name_codes
         name_code = names.setdefault
         attribute_rows = self._attribute_rows
+        sampled = self._sampled
         add_name = self._name.append
         add_kind = self._kind.append
         add_status = self._status.append
@@ -215,6 +225,8 @@ class _Rows:
             else:
                 if row in attribute_rows:
                     self._read_attributes(span, len(self._name), attribute_rows[row])
+                if sampled and span.trace_state:
+                    self._read_weight(span.trace_state, len(self._name))
                 parent_id = span.parent_span_id
                 add_trace_id(trace_id)
                 add_span_id(span_id)
@@ -232,6 +244,12 @@ class _Rows:
         self.rejected.append(row)
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
+    def _read_weight(self, trace_state: str, row: int) -> None:
+        weight = threshold_weight(trace_state)
+        if weight != 1:
+            self._weighted.append(row)
+            self._weights.append(weight)
+
     def _read_attributes(self, span: Span, row: int, missing: int) -> None:
         columns = self._attributes
         for pair in span.attributes:
@@ -248,6 +266,8 @@ class _Rows:
         counts = np.array(self._counts, dtype=np.int64)
         start = np.array(self._start, dtype=np.uint64)
         end = np.array(self._end, dtype=np.uint64)
+        weight = np.ones(rows, dtype=np.float64)
+        weight[self._weighted] = self._weights
         span_start = np.array(layout.span_begin, dtype=np.int64)
         return SpanBatch(
             payload=payload,
@@ -267,7 +287,7 @@ class _Rows:
             span_id=_ids(self._span_id, 8),
             parent_id=_ids(self._parent_id, 8),
             size=np.array(self._size, dtype=np.int64),
-            weight=np.ones(rows, dtype=np.float64),
+            weight=weight,
             span_start=span_start,
             span_length=np.array(layout.span_end, dtype=np.int64) - span_start,
         )
