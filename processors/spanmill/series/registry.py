@@ -98,7 +98,7 @@ class Registry:
             rows = label_sets.live_rows()
             return _snapshot(family, label_sets, names, rows, Values(column.values(rows)))
 
-        self._declare(family, snapshot)
+        self.expose_family(family, snapshot)
 
     def expose_histogram(
         self,
@@ -124,7 +124,7 @@ class Registry:
                 data = replace(data, exemplars=exemplars.exemplars(rows, layout, unit_ns))
             return _snapshot(family, label_sets, names, rows, data)
 
-        self._declare(family, snapshot)
+        self.expose_family(family, snapshot)
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         """A counter of spanmill's own health."""
@@ -152,6 +152,14 @@ class Registry:
     def before_snapshot(self, refresh: Callable[[], None]) -> None:
         """Call `refresh` under the lock before each snapshot: for gauges that are looked up."""
         self._before_snapshot.append(refresh)
+
+    def expose_family(self, family: Family, snapshot: Callable[[], FamilySnapshot]) -> None:
+        """Show a family whose series its owner keeps; `snapshot` is called under the lock.
+
+        Raises FamilyConflictError where the name is taken.
+        """
+        self.claim(family)
+        self._families[family.name] = snapshot
 
     def expose_source(self, families: Callable[[], Iterable[FamilySnapshot]]) -> None:
         """Show families that come and go; `families` is called under the lock.
@@ -196,10 +204,6 @@ class Registry:
         """Remove the label sets that were idle for too long; returns how many."""
         with self.lock:
             return sum(label_sets.expire(now_ns) for label_sets in self._label_sets)
-
-    def _declare(self, family: Family, snapshot: Callable[[], FamilySnapshot]) -> None:
-        self.claim(family)
-        self._families[family.name] = snapshot
 
 
 class _Instrument(Generic[InstrumentColumn]):
