@@ -14,7 +14,7 @@ from spanmill.clock import Clock
 from spanmill.config.label_names import label_name
 from spanmill.config.model import Config
 from spanmill.config.span_metrics import SpanMetricsConfig
-from spanmill.exporters.otlp_traces.factory import build_destinations
+from spanmill.exporters.otlp.factory import build_destinations
 from spanmill.exporters.scrape import ScrapeApp
 from spanmill.http_server import HttpServer
 from spanmill.journal.log import Entry, MemoryJournal, Record, Signal

@@ -14,8 +14,8 @@ from spanmill.config.load import LoadedConfig, load_config
 from spanmill.config.model import Config
 from spanmill.config.problems import KeyPath, Problem, config_error, dotted
 from spanmill.errors import ConfigError, StartError
-from spanmill.exporters.otlp_traces.factory import settings_of
-from spanmill.exporters.otlp_traces.tls import client_context
+from spanmill.exporters.otlp.factory import settings_of
+from spanmill.exporters.otlp.tls import client_context
 
 EXIT_REFUSED: Final = 2
 

@@ -14,7 +14,7 @@ from cli.replay.test_transmission import ScriptedSender, Sending
 from spanmill.cli.replay.progress import Progress
 from spanmill.cli.replay.recording import Recording
 from spanmill.cli.replay.session import Plan, replay
-from spanmill.exporters.otlp_traces.sender import Delivered
+from spanmill.exporters.otlp.sender import Delivered
 
 
 @pytest.mark.parametrize(

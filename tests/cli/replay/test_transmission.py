@@ -15,7 +15,7 @@ from spanmill.cli.replay.transmission import (
     Transmission,
 )
 from spanmill.errors import StartError
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
+from spanmill.exporters.otlp.sender import Delivered, Permanent, Reply, Retry, TooLarge
 from spanmill.testing import ManualClock
 
 

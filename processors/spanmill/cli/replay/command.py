@@ -21,10 +21,10 @@ from spanmill.cli.replay.transmission import REQUEST_TIMEOUT, RETRY, Sent, Trans
 from spanmill.clock import Clock, SystemClock
 from spanmill.config.endpoints import Protocol, parse_destination
 from spanmill.errors import StartError
-from spanmill.exporters.otlp_traces.grpc import GrpcSender
-from spanmill.exporters.otlp_traces.http import HttpSender
-from spanmill.exporters.otlp_traces.sender import Sender
-from spanmill.exporters.otlp_traces.settings import DestinationSettings, TlsSettings
+from spanmill.exporters.otlp.grpc import GrpcSender
+from spanmill.exporters.otlp.http import HttpSender
+from spanmill.exporters.otlp.sender import Sender
+from spanmill.exporters.otlp.settings import DestinationSettings, TlsSettings
 
 EXIT_REJECTED: Final = 1
 EXIT_INTERRUPTED: Final = 130

@@ -10,15 +10,15 @@ from typing import Final
 
 from spanmill.clock import Clock
 from spanmill.errors import StartError
-from spanmill.exporters.otlp_traces.backoff import Backoff
-from spanmill.exporters.otlp_traces.sender import (
+from spanmill.exporters.otlp.backoff import Backoff
+from spanmill.exporters.otlp.sender import (
     Delivered,
     Permanent,
     Retry,
     Sender,
     TooLarge,
 )
-from spanmill.exporters.otlp_traces.settings import RetrySettings
+from spanmill.exporters.otlp.settings import RetrySettings
 from spanmill.spans.split import Part, split_request
 
 REQUEST_TIMEOUT: Final = 30.0

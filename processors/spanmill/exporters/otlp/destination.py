@@ -9,13 +9,13 @@ from random import Random
 from typing import Final
 
 from spanmill.clock import Clock
-from spanmill.exporters.otlp_traces.account import DELIVERED, EXPIRED, Account
-from spanmill.exporters.otlp_traces.backoff import Backoff
-from spanmill.exporters.otlp_traces.delivery import Delivery
-from spanmill.exporters.otlp_traces.notices import Notices
-from spanmill.exporters.otlp_traces.outage import Outage
-from spanmill.exporters.otlp_traces.sender import Reply, Retry, Sender
-from spanmill.exporters.otlp_traces.settings import DestinationSettings
+from spanmill.exporters.otlp.account import DELIVERED, EXPIRED, Account
+from spanmill.exporters.otlp.backoff import Backoff
+from spanmill.exporters.otlp.delivery import Delivery
+from spanmill.exporters.otlp.notices import Notices
+from spanmill.exporters.otlp.outage import Outage
+from spanmill.exporters.otlp.sender import Reply, Retry, Sender
+from spanmill.exporters.otlp.settings import DestinationSettings
 from spanmill.journal.log import Cursor
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Flushed:
     left: int
 
 
-class TraceDestination:
+class OtlpDestination:
     """Delivers every record of its cursor, in order, with as many attempts as it takes.
 
     How long is up to the queue behind the cursor: what is too much for it expires, oldest first.

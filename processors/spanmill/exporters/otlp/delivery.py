@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from spanmill.exporters.otlp_traces.account import (
+from spanmill.exporters.otlp.account import (
     DEAD_LETTERED,
     DELIVERED,
     EXPIRED,
     REJECTED,
     Account,
 )
-from spanmill.exporters.otlp_traces.notices import Notices
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, TooLarge
+from spanmill.exporters.otlp.notices import Notices
+from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 from spanmill.journal.log import Cursor, ReadRecord
 from spanmill.spans.split import split_request
 

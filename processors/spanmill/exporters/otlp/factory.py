@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from spanmill.clock import Clock
 from spanmill.config.exporters import OtlpTracesConfig
-from spanmill.exporters.otlp_traces.account import Account
-from spanmill.exporters.otlp_traces.destination import TraceDestination
-from spanmill.exporters.otlp_traces.grpc import GrpcSender
-from spanmill.exporters.otlp_traces.http import HttpSender
-from spanmill.exporters.otlp_traces.sender import Sender
-from spanmill.exporters.otlp_traces.settings import (
+from spanmill.exporters.otlp.account import Account
+from spanmill.exporters.otlp.destination import OtlpDestination
+from spanmill.exporters.otlp.grpc import GrpcSender
+from spanmill.exporters.otlp.http import HttpSender
+from spanmill.exporters.otlp.sender import Sender
+from spanmill.exporters.otlp.settings import (
     DestinationSettings,
     RetrySettings,
     TlsSettings,
@@ -32,7 +32,7 @@ def build_destinations(
     telemetry: Telemetry,
     registry: Registry,
     clock: Clock,
-) -> list[TraceDestination]:
+) -> list[OtlpDestination]:
     """The destinations, each with a cursor; before the journal starts.
 
     Raises StartError where a file that a destination needs can't be used.
@@ -72,7 +72,7 @@ def build_destination(
     *,
     clock: Clock,
     rng: Random,
-) -> TraceDestination:
+) -> OtlpDestination:
     """One destination, with its cursor and its part of the books; StartError if it can't be."""
     sender: Sender = (
         GrpcSender(settings) if settings.protocol == "grpc" else HttpSender(settings, clock)
@@ -80,6 +80,6 @@ def build_destination(
     account = Account(settings.name, telemetry, registry.lock)
     cursor = journal.cursor(settings.name, settings.max_queue_bytes, account.expired)
     registry.before_snapshot(lambda: account.show_queue(cursor))
-    return TraceDestination(
+    return OtlpDestination(
         settings, cursor=cursor, sender=sender, account=account, clock=clock, rng=rng
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from spanmill.exporters.otlp_traces.settings import RetrySettings
+from spanmill.exporters.otlp.settings import RetrySettings
 
 LONGEST_NAMED_WAIT: Final = 600.0
 """Seconds: a destination's clock or setting that is wrong must not silence us for a day."""

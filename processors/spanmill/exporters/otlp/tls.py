@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 
 from spanmill.errors import StartError
-from spanmill.exporters.otlp_traces.settings import DestinationSettings
+from spanmill.exporters.otlp.settings import DestinationSettings
 
 
 def client_context(settings: DestinationSettings) -> ssl.SSLContext:

@@ -10,9 +10,9 @@ from shutil import which
 
 import pytest
 
-from exporters.otlp_traces.certificates import Certificates
-from exporters.otlp_traces.house import House
-from exporters.otlp_traces.peers import GrpcPeer, HttpPeer
+from exporters.otlp.certificates import Certificates
+from exporters.otlp.house import House
+from exporters.otlp.peers import GrpcPeer, HttpPeer
 
 
 @pytest.fixture(autouse=True)

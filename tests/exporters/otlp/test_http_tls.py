@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from exporters.otlp_traces.certificates import Certificates
-from exporters.otlp_traces.peers import HttpPeer
-from exporters.otlp_traces.settings_for import settings_for
+from exporters.otlp.certificates import Certificates
+from exporters.otlp.peers import HttpPeer
+from exporters.otlp.settings_for import settings_for
 from spanmill.clock import SystemClock
 from spanmill.errors import StartError
-from spanmill.exporters.otlp_traces.http import HttpSender
-from spanmill.exporters.otlp_traces.sender import Delivered, Retry
-from spanmill.exporters.otlp_traces.settings import DestinationSettings, TlsSettings
+from spanmill.exporters.otlp.http import HttpSender
+from spanmill.exporters.otlp.sender import Delivered, Retry
+from spanmill.exporters.otlp.settings import DestinationSettings, TlsSettings
 from spanmill.testing import ManualClock
 
 TIMEOUT = 20.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanmill.exporters.otlp_traces.backoff import LONGEST_NAMED_WAIT, Backoff
-from spanmill.exporters.otlp_traces.settings import RetrySettings
+from spanmill.exporters.otlp.backoff import LONGEST_NAMED_WAIT, Backoff
+from spanmill.exporters.otlp.settings import RetrySettings
 
 SETTINGS = RetrySettings(initial_interval=1.0, max_interval=30.0, multiplier=2.0)
 CEILINGS = [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]

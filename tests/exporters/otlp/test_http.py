@@ -12,7 +12,7 @@ from email.utils import formatdate
 import pytest
 from google.rpc.status_pb2 import Status
 
-from exporters.otlp_traces.peers import (
+from exporters.otlp.peers import (
     Answer,
     Drip,
     GrpcPeer,
@@ -23,10 +23,10 @@ from exporters.otlp_traces.peers import (
     no_one,
     partial,
 )
-from exporters.otlp_traces.settings_for import settings_for
+from exporters.otlp.settings_for import settings_for
 from spanmill.clock import SystemClock
-from spanmill.exporters.otlp_traces.http import HttpSender
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
+from spanmill.exporters.otlp.http import HttpSender
+from spanmill.exporters.otlp.sender import Delivered, Permanent, Reply, Retry, TooLarge
 
 TIMEOUT = 20.0
 SHORT = 0.2  # for peers that never answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from spanmill.clock import Clock
-from spanmill.exporters.otlp_traces.account import EXPIRED, Account
+from spanmill.exporters.otlp.account import EXPIRED, Account
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from exporters.otlp_traces.house import House
-from exporters.otlp_traces.peers import (
+from exporters.otlp.house import House
+from exporters.otlp.peers import (
     Action,
     Answer,
     Drip,
@@ -17,8 +17,8 @@ from exporters.otlp_traces.peers import (
     Reset,
     taken_names,
 )
-from exporters.otlp_traces.requests import request_of
-from exporters.otlp_traces.settings_for import NEVER, settings_for
+from exporters.otlp.requests import request_of
+from exporters.otlp.settings_for import NEVER, settings_for
 from waiting import Eventually
 
 

@@ -8,9 +8,9 @@ import tracemalloc
 import grpc
 import pytest
 
-from exporters.otlp_traces.house import House
-from exporters.otlp_traces.log_lines import BACK, LOST, fields, messages
-from exporters.otlp_traces.peers import (
+from exporters.otlp.house import House
+from exporters.otlp.log_lines import BACK, LOST, fields, messages
+from exporters.otlp.peers import (
     Abort,
     Action,
     Answer,
@@ -22,9 +22,9 @@ from exporters.otlp_traces.peers import (
     partial,
     taken_names,
 )
-from exporters.otlp_traces.requests import request_of
-from exporters.otlp_traces.settings_for import MIB, NEVER, settings_for
-from spanmill.exporters.otlp_traces.backoff import Backoff
+from exporters.otlp.requests import request_of
+from exporters.otlp.settings_for import MIB, NEVER, settings_for
+from spanmill.exporters.otlp.backoff import Backoff
 from waiting import Eventually
 
 KIB = 1024
@@ -76,7 +76,9 @@ def test_a_destination_that_was_down_gets_everything_in_order_when_it_is_back(
     peer.close()
     for n in range(100):
         house.accept(request_of(f"{n}", "x"), 2)
-    eventually(lambda: house.telemetry.export_retries.value("tempo", "traces") >= 3, "it tries again")
+    eventually(
+        lambda: house.telemetry.export_retries.value("tempo", "traces") >= 3, "it tries again"
+    )
     assert house.outcomes() == {"delivered": 1, "queued": 200}
     peer.open()
     eventually(house.settled, "all is delivered")

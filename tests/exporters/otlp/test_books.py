@@ -7,8 +7,8 @@ import random
 import grpc
 import pytest
 
-from exporters.otlp_traces.house import House, Scraper
-from exporters.otlp_traces.peers import (
+from exporters.otlp.house import House, Scraper
+from exporters.otlp.peers import (
     Abort,
     Action,
     Answer,
@@ -20,8 +20,8 @@ from exporters.otlp_traces.peers import (
     partial,
     taken_names,
 )
-from exporters.otlp_traces.requests import request_of
-from exporters.otlp_traces.settings_for import settings_for
+from exporters.otlp.requests import request_of
+from exporters.otlp.settings_for import settings_for
 from waiting import Eventually
 
 KIB = 1024

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from exporters.otlp_traces.house import House
-from exporters.otlp_traces.log_lines import BACK, LOST, fields, messages
-from exporters.otlp_traces.peers import HttpPeer
-from exporters.otlp_traces.requests import request_of
-from exporters.otlp_traces.settings_for import settings_for
-from spanmill.exporters.otlp_traces import delivery
-from spanmill.exporters.otlp_traces.http import HttpSender
-from spanmill.exporters.otlp_traces.sender import Reply
+from exporters.otlp.house import House
+from exporters.otlp.log_lines import BACK, LOST, fields, messages
+from exporters.otlp.peers import HttpPeer
+from exporters.otlp.requests import request_of
+from exporters.otlp.settings_for import settings_for
+from spanmill.exporters.otlp import delivery
+from spanmill.exporters.otlp.http import HttpSender
+from spanmill.exporters.otlp.sender import Reply
 from spanmill.spans.split import Part
 from waiting import Eventually
 

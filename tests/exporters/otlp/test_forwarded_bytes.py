@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporters.otlp_traces.house import House
-from exporters.otlp_traces.peers import GrpcPeer, HttpPeer
-from exporters.otlp_traces.requests import flatten, names_in, request_of
-from exporters.otlp_traces.settings_for import MIB, NEVER, settings_for
+from exporters.otlp.house import House
+from exporters.otlp.peers import GrpcPeer, HttpPeer
+from exporters.otlp.requests import flatten, names_in, request_of
+from exporters.otlp.settings_for import MIB, NEVER, settings_for
 from spanmill.config.endpoints import Protocol
 from waiting import Eventually
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from exporters.otlp_traces.house import House
-from exporters.otlp_traces.peers import HttpPeer
-from exporters.otlp_traces.requests import request_of
+from exporters.otlp.house import House
+from exporters.otlp.peers import HttpPeer
+from exporters.otlp.requests import request_of
 from spanmill.config.endpoints import Destination
 from spanmill.config.exporters import OtlpTracesConfig
 from spanmill.errors import StartError
-from spanmill.exporters.otlp_traces.factory import build_destinations, settings_of
-from spanmill.exporters.otlp_traces.settings import RetrySettings, TlsSettings
+from spanmill.exporters.otlp.factory import build_destinations, settings_of
+from spanmill.exporters.otlp.settings import RetrySettings, TlsSettings
 
 MIB = 1 << 20
 

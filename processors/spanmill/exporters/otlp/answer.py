@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from spanmill.exporters.otlp_traces.sender import Delivered
+from spanmill.exporters.otlp.sender import Delivered
 
 _LONGEST_TEXT: Final = 300
 """Characters of a destination's text that go into a log line."""

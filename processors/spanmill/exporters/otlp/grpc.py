@@ -11,10 +11,10 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from spanmill.exporters.otlp_traces.answer import read_success, shorten
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
-from spanmill.exporters.otlp_traces.settings import DestinationSettings
-from spanmill.exporters.otlp_traces.tls import channel_credentials
+from spanmill.exporters.otlp.answer import read_success, shorten
+from spanmill.exporters.otlp.sender import Delivered, Permanent, Reply, Retry, TooLarge
+from spanmill.exporters.otlp.settings import DestinationSettings
+from spanmill.exporters.otlp.tls import channel_credentials
 
 METHOD: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LONGEST_ANSWER: Final = 64 * 1024

@@ -7,9 +7,9 @@ import threading
 from concurrent.futures import Future
 
 from spanmill.clock import Clock, SystemClock
-from spanmill.exporters.otlp_traces.destination import TraceDestination
-from spanmill.exporters.otlp_traces.factory import build_destination
-from spanmill.exporters.otlp_traces.settings import DestinationSettings
+from spanmill.exporters.otlp.destination import OtlpDestination
+from spanmill.exporters.otlp.factory import build_destination
+from spanmill.exporters.otlp.settings import DestinationSettings
 from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Values
@@ -29,9 +29,9 @@ class House:
         self.names = names
         self.accepted: list[bytes] = []
         self._rng = random.Random(seed)
-        self._destinations: list[TraceDestination] = []
+        self._destinations: list[OtlpDestination] = []
 
-    def destination(self, settings: DestinationSettings) -> TraceDestination:
+    def destination(self, settings: DestinationSettings) -> OtlpDestination:
         destination = build_destination(
             settings,
             self.journal,

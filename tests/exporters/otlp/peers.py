@@ -24,7 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from exporters.otlp_traces.requests import names_in
+from exporters.otlp.requests import names_in
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 

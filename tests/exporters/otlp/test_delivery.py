@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from exporters.otlp_traces.delivery_bench import KIB, MIB, Bench, sized
-from exporters.otlp_traces.requests import flatten, names_in, request_of
-from spanmill.exporters.otlp_traces.delivery import SMALLEST_REQUEST
-from spanmill.exporters.otlp_traces.notices import Notices
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, TooLarge
+from exporters.otlp.delivery_bench import KIB, MIB, Bench, sized
+from exporters.otlp.requests import flatten, names_in, request_of
+from spanmill.exporters.otlp.delivery import SMALLEST_REQUEST
+from spanmill.exporters.otlp.notices import Notices
+from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 from spanmill.testing import ManualClock
 
 

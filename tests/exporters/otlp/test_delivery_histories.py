@@ -6,9 +6,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from exporters.otlp_traces.delivery_bench import KIB, Bench
-from exporters.otlp_traces.requests import names_in, request_of
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, TooLarge
+from exporters.otlp.delivery_bench import KIB, Bench
+from exporters.otlp.requests import names_in, request_of
+from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 
 
 class AnyHistory(RuleBasedStateMachine):

@@ -8,13 +8,13 @@ import threading
 import grpc
 import pytest
 
-from exporters.otlp_traces.certificates import Certificates
-from exporters.otlp_traces.peers import METHOD, Abort, Answer, GrpcPeer, Hang, no_one, partial
-from exporters.otlp_traces.settings_for import settings_for
+from exporters.otlp.certificates import Certificates
+from exporters.otlp.peers import METHOD, Abort, Answer, GrpcPeer, Hang, no_one, partial
+from exporters.otlp.settings_for import settings_for
 from spanmill.errors import StartError
-from spanmill.exporters.otlp_traces.grpc import GrpcSender
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
-from spanmill.exporters.otlp_traces.settings import TlsSettings
+from spanmill.exporters.otlp.grpc import GrpcSender
+from spanmill.exporters.otlp.sender import Delivered, Permanent, Reply, Retry, TooLarge
+from spanmill.exporters.otlp.settings import TlsSettings
 from waiting import Eventually
 
 TIMEOUT = 20.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from exporters.otlp_traces.house import House
-from exporters.otlp_traces.requests import names_in, request_of
-from spanmill.exporters.otlp_traces.account import Account
-from spanmill.exporters.otlp_traces.delivery import Delivery
-from spanmill.exporters.otlp_traces.notices import Notices
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, TooLarge
+from exporters.otlp.house import House
+from exporters.otlp.requests import names_in, request_of
+from spanmill.exporters.otlp.account import Account
+from spanmill.exporters.otlp.delivery import Delivery
+from spanmill.exporters.otlp.notices import Notices
+from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 from spanmill.testing import ManualClock
 
 KIB = 1024

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from spanmill.config.endpoints import Protocol, parse_destination
-from spanmill.exporters.otlp_traces.settings import (
+from spanmill.exporters.otlp.settings import (
     DestinationSettings,
     RetrySettings,
     TlsSettings,

@@ -24,11 +24,11 @@ from urllib3.exceptions import (
 from urllib3.response import BaseHTTPResponse
 
 from spanmill.clock import Clock
-from spanmill.exporters.otlp_traces.answer import read_status, read_success, shorten
-from spanmill.exporters.otlp_traces.request_deadline import RequestDeadline
-from spanmill.exporters.otlp_traces.sender import Delivered, Permanent, Reply, Retry, TooLarge
-from spanmill.exporters.otlp_traces.settings import DestinationSettings
-from spanmill.exporters.otlp_traces.tls import client_context
+from spanmill.exporters.otlp.answer import read_status, read_success, shorten
+from spanmill.exporters.otlp.request_deadline import RequestDeadline
+from spanmill.exporters.otlp.sender import Delivered, Permanent, Reply, Retry, TooLarge
+from spanmill.exporters.otlp.settings import DestinationSettings
+from spanmill.exporters.otlp.tls import client_context
 
 LONGEST_BODY: Final = 64 * 1024
 """Bytes of an answer that are read."""

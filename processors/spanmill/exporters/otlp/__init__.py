@@ -1,0 +1,1 @@
+"""To their destinations over OTLP: what was received, as the bytes that it came in."""

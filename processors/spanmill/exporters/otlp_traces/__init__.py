@@ -1,1 +1,0 @@
-"""Traces to their destinations over OTLP, as the bytes that were received."""
