@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spanmill.config.span_metrics import Dialect
+from spanmill.processors.sampled_calls import SampledCalls
 from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import OVERFLOW_ROW
@@ -79,6 +80,7 @@ class SpanMetrics:
         )
         self._calls = CounterColumn(self.label_sets)
         self._sizes = CounterColumn(self.label_sets)
+        self._sampled = SampledCalls(registry, self.label_sets)
         self._durations = HistogramColumn(
             self.label_sets,
             [settings.buckets_ns[dialect] for dialect in settings.dialects],
@@ -97,6 +99,7 @@ class SpanMetrics:
         rows = self._rows(batch)
         self._calls.add(rows, batch.weight)
         self._sizes.add(rows, batch.size * batch.weight)
+        self._sampled.count(rows, batch.weight)
         self._durations.observe(rows, batch.duration, batch.weight)
         overflowed = int(np.count_nonzero(rows == OVERFLOW_ROW))
         self._telemetry.spans_accepted.add(len(batch) - overflowed, "counted_own")
