@@ -11,27 +11,26 @@ import numpy as np
 
 from spanmill.books import check_books
 from spanmill.clock import Clock
-from spanmill.config.label_names import label_name
 from spanmill.config.model import Config
-from spanmill.config.span_metrics import SpanMetricsConfig
 from spanmill.exporters.otlp.factory import build_destinations
 from spanmill.exporters.scrape import ScrapeApp
 from spanmill.http_server import HttpServer
 from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
+from spanmill.processors.factory import build_processors
 from spanmill.processors.interface import Processor
-from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
+from spanmill.processors.span_metrics import SpanMetrics
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import TraceIntake
 from spanmill.series.registry import Registry
 from spanmill.spans.decoder import DecodedRequest
 from spanmill.spans.installed import load_decoder
+from spanmill.spans.sampling import weighted_by
 from spanmill.telemetry import Telemetry, declare_build, declare_process
 
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 10.0
-_SECOND_NS: Final = 1_000_000_000
 
 Receiver = GrpcReceiver | HttpReceiver
 
@@ -49,11 +48,11 @@ class Pipeline:
         self._clock = clock
         self._registry = Registry(clock)
         self._telemetry = Telemetry(self._registry, tuple(config.exporters.otlp_traces))
-        self._span_metrics = SpanMetrics(
-            _span_metrics_settings(config.span_metrics), self._registry, self._telemetry
-        )
-        self._processors: list[Processor] = [self._span_metrics]
+        self._processors = build_processors(config, self._registry, self._telemetry)
+        self._multiplier = config.sampling.multiplier_attribute
         columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
+        if self._multiplier is not None:
+            columns.setdefault(self._multiplier)
         decoder = load_decoder(tuple(columns))
         declare_build(self._registry, version, decoder.kind)
         declare_process(self._registry)
@@ -151,12 +150,14 @@ class Pipeline:
                 self._guarded(processor, lambda p: p.tick(record.arrival_ns))
             return
         batch = decoded.batch.arrived(record.arrival_ns)
+        if self._multiplier is not None:
+            batch = weighted_by(batch, self._multiplier)
         self._telemetry.count_received(record.entry.signal, len(batch), decoded.rejected)
         arrival = np.uint64(record.arrival_ns)
         self._telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
         for processor in self._processors:
             counted = self._guarded(processor, lambda p: p.observe(batch))
-            if not counted and processor is self._span_metrics:
+            if not counted and isinstance(processor, SpanMetrics):
                 self._telemetry.spans_accepted.add(len(batch), "filtered")
 
     def _guarded(self, processor: Processor, work: Callable[[Processor], None]) -> bool:
@@ -199,14 +200,3 @@ class Pipeline:
                 )
             )
         return receivers
-
-
-def _span_metrics_settings(config: SpanMetricsConfig) -> SpanMetricsSettings:
-    return SpanMetricsSettings(
-        dialects=config.dialects,
-        dimensions={key: label_name(key) for key in config.dimensions},
-        buckets_ns={"tempo": config.buckets.tempo, "otel": config.buckets.otel},
-        max_series=config.max_series,
-        idle_timeout_ns=round(config.idle_timeout * _SECOND_NS),
-        status_message=config.status_message,
-    )
