@@ -6,10 +6,13 @@ under test, which has field numbers of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
+
+from spanmill.series.snapshot import Exemplar
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _TYPES = {
@@ -29,6 +32,11 @@ _MESSAGES = {
     "Gauge": "double value 1",
     "Counter": "double value 1, Exemplar exemplar 2, Timestamp created_timestamp 3",
     "Untyped": "double value 1",
+    "Summary": (
+        "uint64 sample_count 1, double sample_sum 2, *Quantile quantile 3, "
+        "Timestamp created_timestamp 4"
+    ),
+    "Quantile": "double quantile 1, double value 2",
     "Histogram": (
         "uint64 sample_count 1, double sample_count_float 4, double sample_sum 2, "
         "*Bucket bucket 3, Timestamp created_timestamp 15, sint32 schema 5, "
@@ -44,8 +52,8 @@ _MESSAGES = {
     "BucketSpan": "sint32 offset 1, uint32 length 2",
     "Exemplar": "*LabelPair label 1, double value 2, Timestamp timestamp 3",
     "Metric": (
-        "*LabelPair label 1, Gauge gauge 2, Counter counter 3, Untyped untyped 5, "
-        "Histogram histogram 7, int64 timestamp_ms 6"
+        "*LabelPair label 1, Gauge gauge 2, Counter counter 3, Summary summary 4, "
+        "Untyped untyped 5, Histogram histogram 7, int64 timestamp_ms 6"
     ),
     "MetricFamily": (
         "string name 1, string help 2, MetricType type 3, *Metric metric 4, string unit 5"
@@ -124,14 +132,34 @@ def labels_of(metric: Any) -> dict[str, str]:
 
 def positive_buckets(histogram: Any) -> dict[int, float]:
     """The native buckets by index, as Prometheus reads spans with deltas or counts."""
-    if histogram.positive_count:
-        counts = list(histogram.positive_count)
-    else:
-        counts = list(_running_sums(histogram.positive_delta))
+    return _native_buckets(
+        histogram.positive_span, histogram.positive_delta, histogram.positive_count
+    )
+
+
+def negative_buckets(histogram: Any) -> dict[int, float]:
+    """The same for negative values, whose buckets are mirrored at 0."""
+    return _native_buckets(
+        histogram.negative_span, histogram.negative_delta, histogram.negative_count
+    )
+
+
+def exemplar_of(message: Any) -> Exemplar:
+    """An exemplar as a snapshot has it; its moment is NaN where it has no timestamp."""
+    stamp = message.timestamp
+    has_stamp = message.HasField("timestamp")
+    return Exemplar(
+        labels=tuple((pair.name, pair.value) for pair in message.label),
+        value=message.value,
+        seconds=stamp.seconds + stamp.nanos / 1e9 if has_stamp else math.nan,
+    )
+
+
+def _native_buckets(spans: Any, deltas: Any, floats: Any) -> dict[int, float]:
+    remaining = iter(list(floats) or list(_running_sums(deltas)))
     buckets = {}
     index = 0
-    remaining = iter(counts)
-    for span in histogram.positive_span:
+    for span in spans:
         index += span.offset
         for _ in range(span.length):
             buckets[index] = next(remaining)

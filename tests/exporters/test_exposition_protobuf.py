@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from client_model import TYPE_NAMES, labels_of, positive_buckets, read_delimited
+from client_model import (
+    TYPE_NAMES,
+    exemplar_of,
+    labels_of,
+    negative_buckets,
+    positive_buckets,
+    read_delimited,
+)
 from exposition_examples import (
     CREATED,
     HOSTILE,
+    MOMENT,
+    both_signs,
     example_families,
+    exemplar,
+    further_families,
     histogram_family,
     native,
     same_float,
+    summary_family,
     values_family,
 )
 from spanmill.exporters.exposition import Format, render
 from spanmill.series.native import NativeHistograms
-from spanmill.series.snapshot import FamilySnapshot, Histograms, NativeBuckets
+from spanmill.series.snapshot import Exemplar, FamilySnapshot, NativeBuckets, Values
 
 GOLDEN = Path(__file__).parent / "golden" / "example.pb"
 
@@ -42,7 +55,7 @@ def with_native(*buckets: NativeBuckets) -> FamilySnapshot:
 
 
 def test_the_example_is_as_recorded() -> None:
-    assert exposed(*example_families()) == GOLDEN.read_bytes()
+    assert exposed(*example_families(), *further_families()) == GOLDEN.read_bytes()
 
 
 def test_families_come_in_order_with_name_help_and_type() -> None:
@@ -76,7 +89,7 @@ def test_special_values_are_exact() -> None:
     snapshot = example_families()[3]
     (family,) = read_delimited(exposed(snapshot))
     values = [metric.gauge.value for metric in family.metric]
-    assert not isinstance(snapshot.data, Histograms)
+    assert isinstance(snapshot.data, Values)
     assert all(map(same_float, values, snapshot.data.values.tolist()))
 
 
@@ -191,3 +204,90 @@ def test_native_buckets_hold_what_numpy_counts_between_their_bounds(
     counted, _ = np.histogram(values[values > 0], edges)
     assert [found.get(i, 0) for i in range(min(found), max(found) + 1)] == counted.tolist()
     assert counted.sum() == 3995
+
+
+def test_snapshots_of_one_family_are_one_message() -> None:
+    families = read_delimited(exposed(*further_families()))
+    names = [family.name for family in families]
+    assert names == ["bytes_total", "hits", "wait_seconds", "change", "size"]
+    assert [len(family.metric) for family in families] == [3, 1, 3, 1, 2]
+    assert [family.unit for family in families] == ["bytes", "", "seconds", "", ""]
+
+
+def test_a_stamp_that_is_not_known_is_not_written() -> None:
+    (counters, *_) = read_delimited(exposed(*further_families()))
+    stamped = [metric.counter.HasField("created_timestamp") for metric in counters.metric]
+    assert stamped == [True, True, False]
+
+
+def test_a_summary_has_its_quantiles() -> None:
+    snapshot = summary_family("x", (0.5, 1.0), [[-2.0, 8.0]], [4], [12.5])
+    (family,) = read_delimited(exposed(snapshot))
+    summary = family.metric[0].summary
+    assert TYPE_NAMES[family.type] == "SUMMARY"
+    assert (summary.sample_count, summary.sample_sum) == (4, 12.5)
+    assert [(q.quantile, q.value) for q in summary.quantile] == [(0.5, -2.0), (1.0, 8.0)]
+    assert summary.created_timestamp.seconds == int(CREATED)
+
+
+def test_the_largest_count_of_a_summary_stays_the_largest() -> None:
+    snapshot = summary_family("x", (), [[]], [float(2**64 - 1)], [0.0])
+    (family,) = read_delimited(exposed(snapshot))
+    assert family.metric[0].summary.sample_count == 2**64 - 1
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_a_native_histogram_has_both_signs(weight: float) -> None:
+    buckets = both_signs()
+    buckets.counts[:] *= weight
+    buckets.negative_counts[:] *= weight
+    histogram = only_histogram(histogram_family("x", (), [[10]], [-3.5], native=[buckets]))
+    assert histogram.HasField("sample_count") == (weight == 1.0)
+    assert histogram.zero_threshold == 0.25
+    assert positive_buckets(histogram) == {1: 3 * weight}
+    found = {index: count for index, count in negative_buckets(histogram).items() if count}
+    assert found == {-2: weight, 2: 4 * weight}
+
+
+def test_a_counter_has_its_exemplar() -> None:
+    (counters, *_) = read_delimited(exposed(*further_families()))
+    _, counter, _ = (metric.counter for metric in counters.metric)
+    assert exemplar_of(counter.exemplar) == exemplar(0.5)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_classic_buckets_have_exemplars_and_inf_is_there_where_it_has_one(weight: float) -> None:
+    exemplars = {0: exemplar(0.25), 2: exemplar(9.0, "c" * 32)}
+    counts = [[weight, 0, weight]]
+    histogram = only_histogram(
+        histogram_family("x", (0.5, 2.0), counts, [9.25], exemplars={0: exemplars})
+    )
+    found = {b.upper_bound: exemplar_of(b.exemplar) for b in histogram.bucket if b.exemplar.label}
+    assert found == {0.5: exemplars[0], math.inf: exemplars[2]}
+    field = "cumulative_count" if weight == 1.0 else "cumulative_count_float"
+    assert [getattr(b, field) for b in histogram.bucket] == [weight, weight, 2 * weight]
+    assert not histogram.exemplars
+
+
+def test_a_native_histogram_lists_its_exemplars_in_the_order_of_time() -> None:
+    exemplars = {
+        0: exemplar(0.25, seconds=MOMENT + 2),
+        1: exemplar(1.0, seconds=math.nan),
+        2: exemplar(9.0, seconds=MOMENT),
+    }
+    histogram = only_histogram(
+        histogram_family(
+            *("x", (0.5, 2.0), [[1, 1, 1]], [10.25]),
+            native=[native(0, 0, [3])],
+            exemplars={0: exemplars},
+        )
+    )
+    assert list(map(exemplar_of, histogram.exemplars)) == [exemplars[2], exemplars[0]]
+    assert not histogram.bucket[1].exemplar.HasField("timestamp")
+
+
+def test_an_exemplar_has_no_more_labels_than_prometheus_stores() -> None:
+    many = Exemplar((("trace_id", "a" * 32), ("big", "x" * 86), ("z", "é" * 87)), 1.0, MOMENT)
+    histogram = only_histogram(histogram_family("x", (), [[1]], [1.0], exemplars={0: {0: many}}))
+    found = exemplar_of(histogram.bucket[0].exemplar)
+    assert found.labels == (many.labels[0], many.labels[2])

@@ -10,6 +10,7 @@ from exposition_examples import (
     Sample,
     example_families,
     expected_samples,
+    further_families,
     read_text,
     values_family,
 )
@@ -24,7 +25,9 @@ def exposed(*families: FamilySnapshot) -> bytes:
 
 
 def test_the_example_is_as_recorded() -> None:
-    assert exposed(*example_families()).decode() == GOLDEN.read_text(encoding="utf-8")
+    assert exposed(*example_families(), *further_families()).decode() == GOLDEN.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_reader_finds_every_sample_in_order() -> None:
@@ -41,6 +44,24 @@ def test_each_family_has_its_type_and_an_unknown_one_is_untyped() -> None:
         "# TYPE gauge gauge",
         "# TYPE http_errors_5xx untyped",
     ]
+
+
+def test_snapshots_of_one_family_stand_under_one_header() -> None:
+    families = [f for f in further_families() if f.family.name == "wait_seconds"]
+    data = exposed(*families)
+    assert len(families) == 2
+    assert data.count(b"# TYPE") == data.count(b"# HELP") == 1
+    assert read_text(data) == expected_samples(families)
+
+
+def test_a_summary_is_read_back() -> None:
+    families = [f for f in further_families() if f.family.type == "summary"]
+    assert b"# TYPE size summary" in exposed(*families)
+    assert read_text(exposed(*families)) == expected_samples(families)
+
+
+def test_there_are_no_exemplars() -> None:
+    assert b"trace_id" not in exposed(*further_families())
 
 
 def test_created_timestamps_are_not_written_even_where_they_are_wanted() -> None:

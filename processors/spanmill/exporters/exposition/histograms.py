@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.snapshot import Histograms, NativeBuckets
+from spanmill.series.snapshot import Histograms
 
 _LARGEST_GAP: Final = 2
 
@@ -24,27 +24,27 @@ def cumulative_counts(data: Histograms) -> npt.NDArray[np.float64]:
 
 
 def bucket_spans(
-    buckets: NativeBuckets,
+    first: int, counts: npt.NDArray[np.float64]
 ) -> tuple[list[tuple[int, int]], npt.NDArray[np.float64]]:
     """Runs of populated buckets as (offset, length), and the counts inside them, in a row.
 
-    The first offset is a bucket's index, the others are the number of buckets left out since
-    the run before. Gaps of one or two buckets stay inside a run as zeros, as in Prometheus's
-    client_golang (makeBuckets): a new span takes more room than they do.
+    `first` is the index of the first of `counts`, float64 (m,). The first offset is a bucket's
+    index, the others are the number of buckets left out since the run before. Gaps of one or
+    two buckets stay inside a run as zeros, as in Prometheus's client_golang (makeBuckets): a
+    new span takes more room than they do.
     """
-    populated = np.flatnonzero(buckets.counts)
+    populated = np.flatnonzero(counts)
     if not len(populated):
         return [], populated.astype(np.float64)
     breaks = np.flatnonzero(np.diff(populated) > _LARGEST_GAP + 1)
     begins = [int(populated[0]), *populated[breaks + 1].tolist()]
     ends = [*(populated[breaks] + 1).tolist(), int(populated[-1]) + 1]
-    offset = buckets.first
     spans = []
-    before = 0
+    offset, before = first, 0
     for begin, end in zip(begins, ends, strict=True):
         spans.append((offset + begin - before, end - begin))
         offset, before = 0, end
     if len(spans) == 1:
-        return spans, buckets.counts[begins[0] : ends[0]]
-    runs = [buckets.counts[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        return spans, counts[begins[0] : ends[0]]
+    runs = [counts[begin:end] for begin, end in zip(begins, ends, strict=True)]
     return spans, np.concatenate(runs)

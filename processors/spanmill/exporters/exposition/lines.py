@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,18 +12,31 @@ import numpy.typing as npt
 
 from spanmill.exporters.exposition.histograms import cumulative_counts
 from spanmill.exporters.exposition.numbers import bound_text, number_texts
-from spanmill.series.snapshot import OVERFLOW_LABELS, FamilySnapshot, Histograms, LabelValues
+from spanmill.series.snapshot import (
+    OVERFLOW_LABELS,
+    FamilySnapshot,
+    Histograms,
+    LabelValues,
+    Summaries,
+)
 
 _SERIES_AT_A_TIME: Final = 256
 _LABELS_GO_HERE: Final = "\0"  # can't be in a metric's name, nor in a bound
 
+Suffixes = Mapping[int, Mapping[int, str]]
+"""What follows the value on some lines, by the position of the series and of the line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One line of every series in a family: its name, and the label that it adds ("")."""
+    """One line of every series in a family: its name, and the label that it adds ("").
+
+    A line that is not `always` there is left out where its value is NaN.
+    """
 
     name: str
     own_label: str = ""
+    always: bool = True
 
 
 class LabelTexts:
@@ -71,40 +84,72 @@ def escape_quoted(value: str) -> str:
 
 def samples(snapshot: FamilySnapshot) -> list[Sample]:
     """The lines that a series of this family has in both formats."""
-    name = snapshot.family.name
-    if not isinstance(snapshot.data, Histograms):
+    name, data = snapshot.family.name, snapshot.data
+    if isinstance(data, Histograms):
+        bounds = (*data.bounds, math.inf)
+        own = [Sample(f"{name}_bucket", f'le="{bound_text(bound)}"') for bound in bounds]
+    elif isinstance(data, Summaries):
+        own = [Sample(name, f'quantile="{bound_text(q)}"') for q in data.quantiles]
+    else:
         return [Sample(name)]
-    bounds = (*snapshot.data.bounds, math.inf)
-    buckets = [Sample(f"{name}_bucket", f'le="{bound_text(bound)}"') for bound in bounds]
-    return [*buckets, Sample(f"{name}_sum"), Sample(f"{name}_count")]
+    return [*own, Sample(f"{name}_sum"), Sample(f"{name}_count")]
 
 
 def sample_values(snapshot: FamilySnapshot) -> npt.NDArray[np.float64]:
     """What stands on the lines of `samples`: float64 (series, lines)."""
     data = snapshot.data
-    if not isinstance(data, Histograms):
-        return data.values[:, np.newaxis]
-    return np.column_stack((cumulative_counts(data), data.sums, data.counts))
+    if isinstance(data, Histograms):
+        return np.column_stack((cumulative_counts(data), data.sums, data.counts))
+    if isinstance(data, Summaries):
+        return np.column_stack((data.values, data.sums, data.counts))
+    return data.values[:, np.newaxis]
 
 
 def series_lines(
-    lines: Sequence[Sample], labels: Sequence[str], values: npt.NDArray[np.float64]
+    lines: Sequence[Sample],
+    labels: Sequence[str],
+    values: npt.NDArray[np.float64],
+    suffixes: Suffixes | None = None,
 ) -> Iterator[str]:
     """All lines of each series; `values` is (series, lines)."""
     labelled = "".join(_pattern(line, _LABELS_GO_HERE) for line in lines)
     bare = "".join(_pattern(line, "") for line in lines)
     width = len(lines)
+    apart = set(suffixes or ()) | _incomplete(lines, values)
     for begin in range(0, len(labels), _SERIES_AT_A_TIME):
         block = values[begin : begin + _SERIES_AT_A_TIME]
         texts = number_texts(block.ravel().tolist())
         for i, label_text in enumerate(labels[begin : begin + _SERIES_AT_A_TIME]):
             numbers = tuple(texts[i * width : (i + 1) * width])
-            if label_text:
+            if apart and begin + i in apart:
+                behind = suffixes.get(begin + i, {}) if suffixes else {}
+                yield _line_by_line(lines, label_text, numbers, behind)
+            elif label_text:
                 yield (labelled % numbers).replace(_LABELS_GO_HERE, label_text)
             else:
                 yield bare % numbers
 
 
+def _incomplete(lines: Sequence[Sample], values: npt.NDArray[np.float64]) -> set[int]:
+    """The positions of series that some lines are left out of."""
+    optional = [position for position, line in enumerate(lines) if not line.always]
+    return set(np.flatnonzero(np.isnan(values[:, optional]).any(axis=1)).tolist())
+
+
+def _line_by_line(
+    lines: Sequence[Sample], labels: str, numbers: Sequence[str], suffixes: Mapping[int, str]
+) -> str:
+    return "".join(
+        f"{line.name}{_inside(labels, line.own_label)} {number}{suffixes.get(position, '')}\n"
+        for position, (line, number) in enumerate(zip(lines, numbers, strict=True))
+        if line.always or number != "NaN"
+    )
+
+
 def _pattern(line: Sample, labels: str) -> str:
-    inside = ",".join(part for part in (labels, line.own_label) if part)
-    return f"{line.name}{{{inside}}} %s\n" if inside else f"{line.name} %s\n"
+    return f"{line.name}{_inside(labels, line.own_label)} %s\n"
+
+
+def _inside(labels: str, own_label: str) -> str:
+    pairs = ",".join(part for part in (labels, own_label) if part)
+    return f"{{{pairs}}}" if pairs else ""

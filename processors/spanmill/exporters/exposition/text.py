@@ -1,10 +1,11 @@
-"""Prometheus's text format, version 0.0.4."""
+"""Prometheus's text format, version 0.0.4; it has no exemplars."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from spanmill.exporters.exposition.chunks import text_chunks
+from spanmill.exporters.exposition.families import by_family
 from spanmill.exporters.exposition.lines import LabelTexts, sample_values, samples, series_lines
 from spanmill.series.snapshot import FamilySnapshot
 
@@ -16,11 +17,11 @@ def encode(families: Sequence[FamilySnapshot]) -> Iterator[bytes]:
 
 def _pieces(families: Sequence[FamilySnapshot]) -> Iterator[str]:
     labels = LabelTexts()
-    for snapshot in families:
-        family = snapshot.family
+    for family, snapshots in by_family(families):
         if family.help:
             help_text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
             yield f"# HELP {family.name} {help_text}\n"
         type_name = "untyped" if family.type == "unknown" else family.type
         yield f"# TYPE {family.name} {type_name}\n"
-        yield from series_lines(samples(snapshot), labels.of(snapshot), sample_values(snapshot))
+        for snapshot in snapshots:
+            yield from series_lines(samples(snapshot), labels.of(snapshot), sample_values(snapshot))

@@ -1,7 +1,4 @@
-"""The protobuf wire format, as far as the exposition writes it.
-
-Field keys are single bytes: number << 3 | wire type, for field numbers up to 15.
-"""
+"""The protobuf wire format, as far as the exposition writes it."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ pack_double: Final = struct.Struct("<d").pack
 
 
 def key(number: int, wire_type: int) -> bytes:
-    """The key before a field, for field numbers 1 to 15."""
-    return bytes((number << 3 | wire_type,))
+    """The key before a field: one byte for field numbers 1 to 15, two up to 2047."""
+    return varint(number << 3 | wire_type)
 
 
 def varint(number: int) -> bytes:

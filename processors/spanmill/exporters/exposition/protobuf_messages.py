@@ -1,0 +1,104 @@
+"""The small messages inside others: LabelPair, Timestamp, Exemplar.
+
+Field numbers are those of Prometheus's client_model, io/prometheus/client/metrics.proto.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from spanmill.exporters.exposition.exemplars import fitting_labels
+from spanmill.exporters.exposition.wire import (
+    FIXED64,
+    LENGTH,
+    VARINT,
+    key,
+    length_delimited,
+    pack_double,
+    varint,
+)
+from spanmill.series.snapshot import OVERFLOW_LABELS, Exemplar, FamilySnapshot, LabelValues
+
+_NANOSECONDS: Final = 1_000_000_000
+
+_LABEL = key(1, LENGTH)  # of Metric and of Exemplar
+_LABEL_NAME = key(1, LENGTH)
+_LABEL_VALUE = key(2, LENGTH)
+_SECONDS = key(1, VARINT)
+_NANOS = key(2, VARINT)
+_EXEMPLAR_VALUE = key(2, FIXED64)
+_EXEMPLAR_TIMESTAMP = key(3, LENGTH)
+
+
+class LabelPairs:
+    """The labels of series as messages, made once for all families of one exposition."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[str, dict[str, bytes]] = {}
+        self._known: dict[tuple[str, ...], dict[LabelValues | None, bytes]] = {}
+
+    def of(self, snapshot: FamilySnapshot) -> list[bytes]:
+        """The `label` fields of each series."""
+        names = snapshot.label_names
+        known = self._known.setdefault(names, {})
+        for values in snapshot.labels:
+            if values not in known:
+                known[values] = self._fields(names, values)
+        return [known[values] for values in snapshot.labels]
+
+    def _fields(self, names: tuple[str, ...], values: LabelValues | None) -> bytes:
+        pairs = OVERFLOW_LABELS if values is None else zip(names, values, strict=True)
+        return b"".join([self._field(name, value) for name, value in pairs if value])
+
+    def _field(self, name: str, value: str) -> bytes:
+        known = self._pairs.setdefault(name, {})
+        field = known.get(value)
+        if field is None:
+            field = known[value] = label_fields(((name, value),))
+        return field
+
+
+class CreatedStamps:
+    """`created_timestamp` fields by seconds since the Unix epoch; nothing where that is NaN."""
+
+    def __init__(self, number: int) -> None:
+        self._key = key(number, LENGTH)
+        self._known: dict[float, bytes] = {}
+
+    def field(self, seconds: float) -> bytes:
+        """The field, made once for all series that were created at one moment."""
+        if math.isnan(seconds):
+            return b""
+        known = self._known.get(seconds)
+        if known is None:
+            known = self._known[seconds] = length_delimited(self._key, timestamp(seconds))
+        return known
+
+
+def label_fields(pairs: Iterable[tuple[str, str]]) -> bytes:
+    """Labels as `LabelPair` fields."""
+    fields = []
+    for name, value in pairs:
+        pair = length_delimited(_LABEL_NAME, name.encode())
+        fields.append(
+            length_delimited(_LABEL, pair + length_delimited(_LABEL_VALUE, value.encode()))
+        )
+    return b"".join(fields)
+
+
+def timestamp(seconds: float) -> bytes:
+    """A `google.protobuf.Timestamp` from seconds since the Unix epoch, 0 or more."""
+    # Apart, since the nanoseconds of today are more than a double has digits for.
+    fraction, whole = math.modf(seconds)
+    carry, nanos = divmod(round(fraction * _NANOSECONDS), _NANOSECONDS)
+    return _SECONDS + varint(int(whole) + carry) + _NANOS + varint(nanos)
+
+
+def exemplar_message(exemplar: Exemplar) -> bytes:
+    """An `Exemplar`, without a timestamp where its moment is NaN."""
+    message = label_fields(fitting_labels(exemplar)) + _EXEMPLAR_VALUE + pack_double(exemplar.value)
+    if math.isnan(exemplar.seconds):
+        return message
+    return message + length_delimited(_EXEMPLAR_TIMESTAMP, timestamp(exemplar.seconds))
