@@ -1,0 +1,1 @@
+"""OTLP metrics from bytes to data points."""

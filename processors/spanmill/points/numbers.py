@@ -1,0 +1,61 @@
+"""Points of gauges and sums, and exemplars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
+
+from spanmill.points.attributes import attribute_key
+from spanmill.points.batch import NumberPoint, PointExemplar
+
+NO_RECORDED_VALUE: Final = pb.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+
+
+def read_number(point: pb.NumberDataPoint) -> NumberPoint | str:
+    """A point of a gauge or of a sum that isn't monotonic, or the reason of its rejection."""
+    kind = point.WhichOneof("value")
+    recorded = not point.flags & NO_RECORDED_VALUE
+    value: int | float
+    if kind == "as_double":
+        value = point.as_double
+    elif kind == "as_int":
+        value = point.as_int
+    elif recorded:
+        return "no_value"
+    else:
+        value = 0
+    return NumberPoint(
+        attribute_key(point.attributes),
+        point.start_time_unix_nano,
+        point.time_unix_nano,
+        recorded,
+        value,
+        read_exemplars(point.exemplars),
+    )
+
+
+def read_counter(point: pb.NumberDataPoint) -> NumberPoint | str:
+    """A point of a monotonic sum, or the reason of its rejection."""
+    number = read_number(point)
+    if isinstance(number, NumberPoint) and number.recorded and not 0 <= number.value < math.inf:
+        return "invalid_counter"
+    return number
+
+
+def read_exemplars(exemplars: Iterable[pb.Exemplar]) -> tuple[PointExemplar, ...]:
+    """The exemplars that have a value."""
+    return tuple(map(_exemplar, exemplars)) if exemplars else ()
+
+
+def _exemplar(exemplar: pb.Exemplar) -> PointExemplar:
+    is_int = exemplar.HasField("as_int")
+    return PointExemplar(
+        attribute_key(exemplar.filtered_attributes),
+        exemplar.time_unix_nano,
+        float(exemplar.as_int) if is_int else exemplar.as_double,
+        exemplar.trace_id,
+        exemplar.span_id,
+    )
