@@ -35,10 +35,10 @@ class TooLargeError(RequestError):
 
 
 class TooManyMessagesError(RequestError):
-    """The request has more spans, scopes and resources than one may have, whatever its size."""
+    """The request has more of something than one may have, whatever its size."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the request has more than {limit} spans, scopes and resources")
+    def __init__(self, limit: int, what: str = "spans, scopes and resources") -> None:
+        super().__init__(f"the request has more than {limit} {what}")
         self.limit = limit
 
 
