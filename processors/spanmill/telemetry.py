@@ -107,6 +107,16 @@ class Telemetry:
             "Arrival of a span minus its end.",
             _LATENESS_BOUNDS_NS,
         )
+        self.window_late_spans = registry.counter(
+            "spanmill_window_late_spans_total",
+            "Spans whose slot of a processor's window was gone when they arrived.",
+            ("processor",),
+        )
+        self.window_late_services = registry.gauge(
+            "spanmill_window_late_services",
+            "Services of which every span was too late, for the length of a processor's window.",
+            ("processor",),
+        )
         self.series_overflow = registry.counter(
             "spanmill_series_overflow_total",
             "Spans that were counted in the overflow series because the limit was reached.",
