@@ -1,0 +1,83 @@
+"""Sliding windows in slots of 10 seconds: which slot a span belongs to, and which are there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+SLOT_NS: Final = 10_000_000_000
+"""The length of a slot, in nanoseconds."""
+
+WindowSlots = npt.NDArray[np.int64]
+"""Numbers of slots: nanoseconds since the Unix epoch, divided by the length of a slot."""
+
+
+def slots_of(end: npt.NDArray[np.uint64], arrival_ns: int) -> WindowSlots:
+    """The slot of each span, by the earlier of its end and its arrival: int64 (n,).
+
+    So a fast clock can't write the future, and a backlog goes where it belongs. `end` is uint64
+    (n,), nanoseconds since the Unix epoch, and may be anything.
+    """
+    times = np.minimum(end, np.uint64(max(0, arrival_ns)))
+    return (times // np.uint64(SLOT_NS)).astype(np.int64)
+
+
+class SlotRing:
+    """The slots that a sliding window has at a time: the newest one and those before it.
+
+    The ring of a window of w slots is w + 1 long: as the newest slot is not full yet, the window
+    then covers its length or up to 10 s more, never less. What is stored in a slot is not known
+    here; whoever stores it drops what `advance` names.
+
+    The newest slot follows the latest time that was read. A clock that is set back by less than
+    the ring covers waits, so that spans still go where they belong; one set back by more begins
+    a new ring, since everything would be late until it has caught up.
+    """
+
+    def __init__(self, window_ns: int) -> None:
+        self.length: Final = -(-window_ns // SLOT_NS) + 1
+        self._newest: int | None = None
+        self._given_up: int | None = None
+
+    @property
+    def newest(self) -> int:
+        """The slot of the latest time, 0 before any was read."""
+        return 0 if self._newest is None else self._newest
+
+    @property
+    def oldest(self) -> int:
+        """The first slot that is still there."""
+        oldest = self.newest - self.length + 1
+        return oldest if self._given_up is None else max(oldest, self._given_up + 1)
+
+    @property
+    def covered_ns(self) -> int:
+        """How far the window looks back, in nanoseconds: less than it should after `give_up`."""
+        return (self.newest - self.oldest) * SLOT_NS
+
+    def advance(self, now_ns: int) -> int:
+        """Let the ring reach this time; returns how many slots the newest one moved.
+
+        A negative number means that a new ring has begun and every slot is gone.
+        """
+        slot = now_ns // SLOT_NS
+        if self._newest is None:
+            self._newest = slot
+            return 0
+        moved = slot - self._newest
+        if -self.length < moved <= 0:
+            return 0
+        if moved < 0:
+            self._given_up = None
+        self._newest = slot
+        return moved
+
+    def covers(self, slots: WindowSlots) -> npt.NDArray[np.bool_]:
+        """Whether each of these slots is there; those that are not are gone: bool (n,)."""
+        return slots >= self.oldest
+
+    def give_up(self, slot: int) -> None:
+        """Let go of this slot and all before it, before their time."""
+        self._given_up = slot
