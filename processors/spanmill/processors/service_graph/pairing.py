@@ -1,0 +1,291 @@
+"""The two sides of each call, brought together by the id of the client's span."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count, repeat
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.processors.service_graph.edges import (
+    DATABASE,
+    DIRECT,
+    MESSAGING_SYSTEM,
+    VIRTUAL_NODE,
+    Edges,
+)
+from spanmill.processors.service_graph.names import NO_NAME
+from spanmill.processors.service_graph.ring import Records, Ring
+
+CLIENT: Final = 1
+"""Flags of records: the span is a client's or a producer's."""
+MESSAGING: Final = 2
+"""The span is a producer's or a consumer's."""
+FAILED: Final = 4
+"""The span's status is an error."""
+CALLS_DATABASE: Final = 8
+"""The client's span has attributes of databases."""
+PRODUCER_ONLY: Final = 16
+"""The end joins with a producer or not at all, and nobody misses it."""
+PAIRED: Final = 32
+"""The other side was found."""
+
+SPAN: Final = np.dtype(
+    [
+        ("key", np.int64),
+        ("arrival", np.int64),
+        ("duration", np.uint64),
+        ("weight", np.float64),
+        ("service", np.int32),
+        ("peer", np.int32),
+        ("flags", np.uint8),
+    ],
+    align=True,
+)
+"""A span that is one side of a call: 48 bytes.
+
+`key` is its own; `duration` in nanoseconds; `service` and `peer` are codes of names.
+"""
+
+END: Final = np.dtype(
+    [
+        ("key", np.int64),
+        ("arrival", np.int64),
+        ("duration", np.uint64),
+        ("weight", np.float64),
+        ("previous", np.int64),
+        ("service", np.int32),
+        ("flags", np.uint8),
+    ],
+    align=True,
+)
+"""The server's end of a call, which waits for the client's span: 48 bytes.
+
+`key` is that of the client's span; `previous` is the number of the end that waited for the same
+span before, NOBODY or that of one which is gone where there is none.
+"""
+
+NOBODY: Final = -1
+
+NO_CLIENT: Final = "no_client"
+NO_SERVER: Final = "no_server"
+NOT_A_CLIENT: Final = "not_a_client"
+EVICTED: Final = "evicted"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came out: edges, and the sides that were given up by reason."""
+
+    edges: list[Edges] = field(default_factory=list)
+    unpaired: Counter[str] = field(default_factory=Counter)
+
+
+class Pairing:
+    """Remembers spans for `wait_ns` and joins each client with every server that names it.
+
+    Two sides make an edge where the later arrives less than `wait_ns` after the earlier, in any
+    order. A span is remembered, paired or not, for `wait_ns` after its arrival: a client so that
+    further servers find it, every span so that it counts once however often it arrives. A client
+    that no server came for becomes the edge to the peer that it names.
+
+    At most `limit` spans and `limit` waiting ends are held after each call, the oldest are
+    evicted: then only the edges of databases, which send no spans, are still made. A span takes
+    48 bytes and its entry in a dictionary about 110, an end the same.
+
+    Source of the rules: docs/service-graph.md.
+    """
+
+    def __init__(self, wait_ns: int, limit: int) -> None:
+        self._wait_ns = wait_ns
+        self._limit = limit
+        self.spans = Ring(SPAN)
+        self.ends = Ring(END)
+        # Asked for an unknown key it gives the next number, in the order in which keys come.
+        self._numbers: defaultdict[int, int] = defaultdict(count().__next__)
+        self._last_waiting: dict[int, int] = {}
+
+    def take(
+        self, spans: Records, ends: Records, owner: npt.NDArray[np.int64], outcome: Outcome
+    ) -> npt.NDArray[np.bool_]:
+        """Take at most `limit` spans, with the ends that they have.
+
+        `owner` is the index in `spans` of the span that each end belongs to. Returns which of
+        the spans are new: bool (len(spans),).
+        """
+        numbers = _found(map(self._numbers.__getitem__, spans["key"].tolist()), len(spans))
+        before = np.maximum.accumulate(np.concatenate(([self.spans.next - 1], numbers)))[:-1]
+        new = numbers > before
+        new_spans = spans if new.all() else spans[new]
+        new_ends = ends if len(new_spans) == len(spans) else ends[new[owner]]
+        numbers = self.spans.append(new_spans)
+        if self._last_waiting:
+            clients = np.flatnonzero(new_spans["flags"] & CLIENT)
+            self._join_waiting(new_spans[clients], numbers[clients], outcome)
+        if len(new_ends):
+            self._join_remembered(new_ends, outcome)
+        self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, outcome)
+        self._release_spans(max(0, len(self.spans) - self._limit), EVICTED, outcome)
+        return new
+
+    def expire(self, now_ns: int, outcome: Outcome) -> None:
+        """Give up what arrived `wait_ns` ago or before."""
+        until = now_ns - self._wait_ns
+        # Ends first: while their parents are remembered they can be told for what they are.
+        self._release_ends(self.ends.arrived_until(until), NO_CLIENT, outcome)
+        self._release_spans(self.spans.arrived_until(until), NO_SERVER, outcome)
+
+    def names_in_use(self) -> npt.NDArray[np.int32]:
+        """The codes of all names that are held, NO_NAME among them, some several times."""
+        spans, ends = self.spans.all(), self.ends.all()
+        return np.concatenate(
+            (
+                self.spans.field("service", spans),
+                self.spans.field("peer", spans),
+                self.ends.field("service", ends),
+            )
+        )
+
+    def rename(self, renamed: npt.NDArray[np.int32]) -> None:
+        """Replace each code of a name by `renamed[code]`."""
+        for ring, name in ((self.spans, "service"), (self.spans, "peer"), (self.ends, "service")):
+            numbers = ring.all()
+            ring.set(name, numbers, renamed[ring.field(name, numbers)])
+
+    def _join_waiting(
+        self, clients: Records, numbers: npt.NDArray[np.int64], outcome: Outcome
+    ) -> None:
+        """Join clients with the ends that waited for them."""
+        waited = _found(
+            map(self._last_waiting.pop, clients["key"].tolist(), repeat(NOBODY)), len(clients)
+        )
+        client = np.arange(len(clients))
+        all_ends, all_clients = [], []
+        # A round for each server of one client; each end is met once in its life.
+        while len(client := client[waited >= self.ends.first]):
+            waited = waited[waited >= self.ends.first]
+            all_ends.append(waited)
+            all_clients.append(client)
+            waited = self.ends.field("previous", waited)
+        if not all_ends:
+            return
+        end_numbers, owners = np.concatenate(all_ends), np.concatenate(all_clients)
+        ends = self.ends.get(end_numbers)
+        self.ends.set("flags", end_numbers, ends["flags"] | PAIRED)
+        fit = _fit(clients[owners], ends)
+        self._pair(clients[owners][fit], numbers[owners][fit], ends[fit], outcome)
+
+    def _join_remembered(self, ends: Records, outcome: Outcome) -> None:
+        """Join ends with the clients that are there, and let the others wait."""
+        numbers = _found(map(self._numbers.get, ends["key"].tolist(), repeat(NOBODY)), len(ends))
+        there = numbers != NOBODY
+        parents, joining = self.spans.get(numbers[there]), ends[there]
+        fit = _fit(parents, joining)
+        self._pair(parents[fit], numbers[there][fit], joining[fit], outcome)
+        missed = joining[parents["flags"] & CLIENT == 0]["flags"] & PRODUCER_ONLY == 0
+        outcome.unpaired[NOT_A_CLIENT] += int(np.count_nonzero(missed))
+        waiting = ends[~there]
+        for begin in range(0, len(waiting), self._limit):
+            self._let_wait(waiting[begin : begin + self._limit])
+            self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, outcome)
+
+    def _pair(
+        self,
+        clients: Records,
+        numbers: npt.NDArray[np.int64],
+        ends: Records,
+        outcome: Outcome,
+    ) -> None:
+        if not len(clients):
+            return
+        self.spans.set("flags", numbers, clients["flags"] | PAIRED)
+        flags = clients["flags"] | ends["flags"]
+        kind = np.where(flags & MESSAGING, MESSAGING_SYSTEM, DIRECT)
+        outcome.edges.append(
+            Edges(
+                client=clients["service"],
+                server=ends["service"],
+                connection_type=np.where(flags & CALLS_DATABASE, DATABASE, kind).astype(np.uint8),
+                failed=flags & FAILED != 0,
+                client_ns=clients["duration"],
+                server_ns=ends["duration"],
+                client_known=np.ones(len(clients), np.bool_),
+                weight=np.maximum(clients["weight"], ends["weight"]),
+            )
+        )
+
+    def _let_wait(self, ends: Records) -> None:
+        keys = ends["key"]
+        ends["previous"] = _found(
+            map(self._last_waiting.get, keys.tolist(), repeat(NOBODY)), len(ends)
+        )
+        order = np.argsort(keys, kind="stable")
+        again = np.flatnonzero(keys[order][1:] == keys[order][:-1])
+        ends["previous"][order[again + 1]] = self.ends.next + order[again]
+        numbers = self.ends.append(ends)
+        self._last_waiting.update(zip(keys.tolist(), numbers.tolist(), strict=True))
+
+    def _release_ends(self, many: int, reason: str, outcome: Outcome) -> None:
+        if not many:
+            return
+        first = self.ends.first
+        ends = self.ends.take(many)
+        unpaired = np.flatnonzero(ends["flags"] & PAIRED == 0)
+        keys = ends["key"][unpaired].tolist()
+        last = _found(map(self._last_waiting.get, keys, repeat(NOBODY)), len(keys))
+        _drop(self._last_waiting, ends["key"][unpaired][last == first + unpaired])
+        missed = unpaired[ends["flags"][unpaired] & PRODUCER_ONLY == 0]
+        outcome.unpaired[reason] += len(missed)
+        if reason == NO_CLIENT:
+            keys = ends["key"][missed].tolist()
+            parents = _found(map(self._numbers.get, keys, repeat(NOBODY)), len(keys))
+            known = int(np.count_nonzero(parents != NOBODY))
+            outcome.unpaired[NO_CLIENT] -= known
+            outcome.unpaired[NOT_A_CLIENT] += known
+
+    def _release_spans(self, many: int, reason: str, outcome: Outcome) -> None:
+        if not many:
+            return
+        spans = self.spans.take(many)
+        _drop(self._numbers, spans["key"])
+        clients = spans[spans["flags"] & (CLIENT | PAIRED) == CLIENT]
+        virtual = clients["peer"] != NO_NAME
+        if reason == EVICTED:
+            virtual &= clients["flags"] & CALLS_DATABASE != 0
+        outcome.unpaired[reason] += int(np.count_nonzero(~virtual))
+        clients = clients[virtual]
+        if not len(clients):
+            return
+        database = clients["flags"] & CALLS_DATABASE != 0
+        outcome.edges.append(
+            Edges(
+                client=clients["service"],
+                server=clients["peer"],
+                connection_type=np.where(database, DATABASE, VIRTUAL_NODE).astype(np.uint8),
+                failed=clients["flags"] & FAILED != 0,
+                client_ns=clients["duration"],
+                server_ns=clients["duration"],
+                client_known=np.ones(len(clients), np.bool_),
+                weight=clients["weight"],
+            )
+        )
+
+
+def _fit(parents: Records, ends: Records) -> npt.NDArray[np.bool_]:
+    """Whether each parent is one that the end beside it may join with."""
+    needed = np.where(ends["flags"] & PRODUCER_ONLY, CLIENT | MESSAGING, CLIENT)
+    fit: npt.NDArray[np.bool_] = parents["flags"] & needed == needed
+    return fit
+
+
+def _found(numbers: Iterable[int], many: int) -> npt.NDArray[np.int64]:
+    return np.fromiter(numbers, np.int64, many)
+
+
+def _drop(entries: dict[int, int], keys: npt.NDArray[np.int64]) -> None:
+    """Remove these keys at the speed of C: a deque of no length runs an iterator out."""
+    deque(map(entries.pop, keys.tolist()), maxlen=0)

@@ -1,0 +1,158 @@
+"""A batch's client and server sides, as the records that are paired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.processors.service_graph.keys import span_keys
+from spanmill.processors.service_graph.names import NO_NAME, Names
+from spanmill.processors.service_graph.pairing import (
+    CALLS_DATABASE,
+    CLIENT,
+    END,
+    FAILED,
+    MESSAGING,
+    PRODUCER_ONLY,
+    SPAN,
+)
+from spanmill.processors.service_graph.peers import calls_database, peer_names
+from spanmill.processors.service_graph.ring import Records
+from spanmill.series.targets import service_of
+from spanmill.spans.batch import SPAN_KINDS, STATUS_CODES, SpanBatch
+from spanmill.spans.links import span_links
+
+MAX_LINKS: Final = 128
+"""Links of one consumer that can become edges: the default limit of OpenTelemetry's SDKs."""
+
+_ERROR: Final = STATUS_CODES.index("STATUS_CODE_ERROR")
+_SERVER: Final = SPAN_KINDS.index("SPAN_KIND_SERVER")
+_CLIENT: Final = SPAN_KINDS.index("SPAN_KIND_CLIENT")
+_PRODUCER: Final = SPAN_KINDS.index("SPAN_KIND_PRODUCER")
+_CONSUMER: Final = SPAN_KINDS.index("SPAN_KIND_CONSUMER")
+
+_FLAGS: Final = np.zeros(len(SPAN_KINDS), np.uint8)
+_FLAGS[_CLIENT] = CLIENT
+_FLAGS[_PRODUCER] = CLIENT | MESSAGING
+_FLAGS[_CONSUMER] = MESSAGING
+
+_IS_SIDE: Final = np.zeros(len(SPAN_KINDS), np.bool_)
+_IS_SIDE[[_SERVER, _CLIENT, _PRODUCER, _CONSUMER]] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Some spans of a batch that are sides of calls.
+
+    - `spans`: SPAN (n,); `ends`: END (m,), those of servers and consumers that name a client.
+    - `owner`: int64 (m,), the index in `spans` of the span that each end belongs to.
+    - `roots`: bool (n,), servers and consumers that name nobody.
+    - `links_left_out`: links beyond MAX_LINKS.
+    """
+
+    spans: Records
+    ends: Records
+    owner: npt.NDArray[np.int64]
+    roots: npt.NDArray[np.bool_]
+    links_left_out: int
+
+
+def rows_of_sides(batch: SpanBatch) -> npt.NDArray[np.int64]:
+    """The rows whose kind makes them a side of a call."""
+    return np.flatnonzero(_IS_SIDE[batch.kind])
+
+
+def service_codes(batch: SpanBatch, names: Names) -> npt.NDArray[np.int32]:
+    """The code of the service of each of the batch's resources."""
+    resources = batch.resource.values
+    return np.array([names.code(service_of(r.attributes)) for r in resources], np.int32)
+
+
+def sides_of(
+    batch: SpanBatch,
+    rows: npt.NDArray[np.int64],
+    services: npt.NDArray[np.int32],
+    peer_attributes: tuple[str, ...],
+    names: Names,
+) -> Sides:
+    """The sides that these rows are; `services` has the code of each resource's service."""
+    kind = batch.kind[rows]
+    trace_ids = batch.trace_id[rows]
+    spans: Records = np.zeros(len(rows), SPAN)
+    spans["key"] = span_keys(trace_ids, batch.span_id[rows])
+    spans["arrival"] = batch.arrival_ns
+    spans["duration"] = batch.duration[rows]
+    spans["weight"] = batch.weight[rows]
+    spans["service"] = services[batch.resource.codes[rows]]
+    spans["peer"] = NO_NAME
+    spans["flags"] = _FLAGS[kind] | np.where(batch.status[rows] == _ERROR, FAILED, 0)
+
+    parent_ids = batch.parent_id[rows]
+    served = np.flatnonzero((kind == _SERVER) | (kind == _CONSUMER))
+    with_parent = served[parent_ids[served].any(axis=1)]
+    linked = _Links(batch, rows, np.flatnonzero(kind == _CONSUMER))
+    owner = np.concatenate((with_parent, linked.owner))
+    ends: Records = np.zeros(len(owner), END)
+    for name in ("arrival", "duration", "weight", "service", "flags"):
+        ends[name] = spans[name][owner]
+    own_links = ends[len(with_parent) :]
+    parents = ends[: len(with_parent)]
+    parents["key"] = span_keys(trace_ids[with_parent], parent_ids[with_parent])
+    own_links["key"] = span_keys(linked.trace_ids, linked.span_ids)
+    roots = np.zeros(len(rows), np.bool_)
+    roots[served] = True
+    roots[owner] = False
+    if len(linked.owner):
+        ends, owner = _without_repeats(ends, owner, len(with_parent), linked.owner)
+
+    named = np.flatnonzero((spans["flags"] & CLIENT != 0) | (roots & (kind == _CONSUMER)))
+    spans["peer"][named] = peer_names(batch, rows[named], peer_attributes, names.code)
+    clients = np.flatnonzero(spans["flags"] & CLIENT)
+    database = clients[calls_database(batch, rows[clients])]
+    spans["flags"][database] |= CALLS_DATABASE
+    return Sides(spans, ends, owner, roots, linked.left_out)
+
+
+class _Links:
+    """The links of consumers, one row for each."""
+
+    def __init__(
+        self, batch: SpanBatch, rows: npt.NDArray[np.int64], consumers: npt.NDArray[np.int64]
+    ) -> None:
+        owner: list[int] = []
+        trace_ids: list[bytes] = []
+        span_ids: list[bytes] = []
+        self.left_out = 0
+        links_of_rows = span_links(batch, rows[consumers].tolist())
+        for consumer, links in zip(consumers.tolist(), links_of_rows, strict=True):
+            distinct = list(dict.fromkeys(links))
+            self.left_out += max(0, len(distinct) - MAX_LINKS)
+            for trace_id, span_id in distinct[:MAX_LINKS]:
+                owner.append(consumer)
+                trace_ids.append(trace_id)
+                span_ids.append(span_id)
+        self.owner = np.array(owner, np.int64)
+        self.trace_ids = np.frombuffer(b"".join(trace_ids), np.uint8).reshape(-1, 16)
+        self.span_ids = np.frombuffer(b"".join(span_ids), np.uint8).reshape(-1, 8)
+
+
+def _without_repeats(
+    ends: Records,
+    owner: npt.NDArray[np.int64],
+    parents: int,
+    linked: npt.NDArray[np.int64],
+) -> tuple[Records, npt.NDArray[np.int64]]:
+    """Leave out parents that are linked too; those of linked spans join with producers only.
+
+    A consumer with links says by them whose messages it has. Its parent can be the producer as
+    well, but mostly is what its own service does around it. The first `parents` ends are parents.
+    """
+    by_link = set(zip(owner[parents:].tolist(), ends["key"][parents:].tolist(), strict=True))
+    by_parent = zip(owner[:parents].tolist(), ends["key"][:parents].tolist(), strict=True)
+    kept = np.ones(len(ends), np.bool_)
+    kept[:parents] = [end not in by_link for end in by_parent]
+    ends["flags"][:parents][np.isin(owner[:parents], linked)] |= PRODUCER_ONLY
+    return ends[kept], owner[kept]
