@@ -36,7 +36,7 @@ def plain_loop(requests: list[bytes]) -> Samples:
                     ("span_kind", Span.SpanKind.Name(span.kind)),
                     ("status_code", Status.StatusCode.Name(span.status.code)),
                 } | ({("http_route", route)} if route else set())
-                tempo = frozenset(labels | {("service", service)})
+                tempo = frozenset(labels | {("service", service), ("job", service)})
                 otel = frozenset(labels | {("service_name", service)})
                 ns = max(0, span.end_time_unix_nano - span.start_time_unix_nano)
                 found["traces_spanmetrics_calls_total", tempo] += 1

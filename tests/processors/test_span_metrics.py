@@ -209,3 +209,18 @@ def test_combined_codes_are_equal_only_where_all_codes_are() -> None:
     key = _combined([(column, 2) for column in few])
     pairs = {(int(a), int(b)): int(k) for a, b, k in zip(*few, key, strict=True)}
     assert len(pairs) == len(set(pairs.values())) == len(set(key.tolist()))
+
+
+def test_the_job_joins_tempos_series_to_the_info_of_their_resource() -> None:
+    settings = dataclasses.replace(SETTINGS, job=True)
+    counted = Counted(settings).observe(Span(), Span(resource={"service.namespace": "eu"}))
+    jobs = [dict(labels)["job"] for labels in counted.values("traces_spanmetrics_calls_total")]
+    assert jobs == ["shop", "eu/shop"]
+
+
+def test_services_of_one_name_in_two_namespaces_stay_apart_in_the_otel_dialect() -> None:
+    settings = dataclasses.replace(SETTINGS, job=True)
+    counted = Counted(settings).observe(Span(), Span(resource={"service.namespace": "eu"}))
+    shown = [dict(labels) for labels in counted.values("traces_span_metrics_calls_total")]
+    assert [labels["service_name"] for labels in shown] == ["shop", "shop"]
+    assert [labels.get("job") for labels in shown] == [None, "eu/shop"]

@@ -11,7 +11,7 @@ from spanmill.clock import SystemClock
 from spanmill.errors import FamilyConflictError
 from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram import HistogramColumn
-from spanmill.series.registry import MILLISECONDS, Registry
+from spanmill.series.registry import MILLISECONDS, LabelDialect, Registry
 from spanmill.series.snapshot import Family, Histograms, Values
 
 
@@ -38,12 +38,15 @@ def test_a_snapshot_does_not_change_when_the_registry_does() -> None:
     assert before.data.values.tolist() == [3.0]
 
 
+RENAMED = LabelDialect(("service_name",), tuple)
+
+
 def test_one_column_is_shown_by_two_families_under_their_own_label_names() -> None:
     registry = Registry(SystemClock())
     sets = registry.label_sets(("service",), 10, None)
     column = CounterColumn(sets)
     registry.expose_values(Family("a_total", "counter", "A."), sets, column)
-    registry.expose_values(Family("b_total", "counter", "B."), sets, column, ("service_name",))
+    registry.expose_values(Family("b_total", "counter", "B."), sets, column, RENAMED)
     column.add(sets.rows([("shop",)], 0), np.ones(1))
     pairs = [list(family.label_pairs()) for family in registry.snapshot()]
     assert pairs == [[(("service", "shop"),)], [(("service_name", "shop"),)]]

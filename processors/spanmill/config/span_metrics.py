@@ -85,6 +85,11 @@ class SpanMetricsConfig(Section):
         description="Adds the label `status_message` to errors. Messages are often unique: mind "
         "`max_series`.",
     )
+    target_info: Flag = Field(
+        default=True,
+        description="Shows the attributes of resources in `traces_target_info`, and adds the label "
+        "`job` that joins it to the span metrics.",
+    )
     dialects: Annotated[tuple[Dialect, ...], Field(min_length=1), AfterValidator(_differ)] = Field(
         default=("tempo", "otel"),
         description="Names and labels to emit: those of Tempo, those of the Collector, or both.",

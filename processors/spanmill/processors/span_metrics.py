@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,9 @@ from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import OVERFLOW_ROW
 from spanmill.series.label_values import label_text, label_value
-from spanmill.series.registry import MILLISECONDS, SECONDS, Registry
+from spanmill.series.registry import MILLISECONDS, SECONDS, LabelDialect, Registry
 from spanmill.series.snapshot import Family, LabelValues
+from spanmill.series.targets import job_of, service_of
 from spanmill.spans.batch import (
     ABSENT,
     SPAN_KINDS,
@@ -33,9 +33,6 @@ from spanmill.spans.batch import (
 from spanmill.spans.status_messages import status_messages
 from spanmill.telemetry import Telemetry
 
-UNKNOWN_SERVICE: Final = "unknown_service"
-"""The service of a resource without a `service.name`, as OpenTelemetry's SDKs name it."""
-
 _MAX_KEY = 2**62
 
 
@@ -44,7 +41,7 @@ class SpanMetricsSettings:
     """What is counted by what; `buckets_ns` has each dialect's bounds in nanoseconds.
 
     `dimensions` maps each attribute key to its label name. `status_message` adds that label to
-    errors.
+    errors, `job` the label that joins to `traces_target_info`.
     """
 
     dialects: tuple[Dialect, ...]
@@ -53,6 +50,7 @@ class SpanMetricsSettings:
     max_series: int
     idle_timeout_ns: int
     status_message: bool = False
+    job: bool = False
 
 
 class SpanMetrics:
@@ -70,10 +68,12 @@ class SpanMetrics:
         self.attributes = tuple(settings.dimensions)
         self._telemetry = telemetry
         self._status_message = settings.status_message
+        self._job = settings.job
         common = (
             *("span_name", "span_kind", "status_code"),
             *(("status_message",) if settings.status_message else ()),
             *settings.dimensions.values(),
+            *(("job",) if settings.job else ()),
         )
         self.label_sets = registry.label_sets(
             ("service", *common), settings.max_series, settings.idle_timeout_ns, self.name
@@ -90,7 +90,9 @@ class SpanMetrics:
             if dialect == "tempo":
                 self._expose_tempo(registry, layout)
             else:
-                self._expose_otel(registry, layout, ("service_name", *common))
+                labels = ("service_name", *common)
+                values = _without_plain_job if settings.job else tuple
+                self._expose_otel(registry, layout, LabelDialect(labels, values))
 
     def observe(self, batch: SpanBatch) -> None:
         """Count the spans of a batch."""
@@ -125,21 +127,22 @@ class SpanMetrics:
             ]
         )
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-        services = [_service(resource) for resource in batch.resource.values]
-        labels = [self._labels(batch, row, services, messages, columns) for row in first.tolist()]
+        targets = [self._target(resource) for resource in batch.resource.values]
+        labels = [self._labels(batch, row, targets, messages, columns) for row in first.tolist()]
         return self.label_sets.rows(labels, batch.arrival_ns)[inverse]
 
     def _labels(
         self,
         batch: SpanBatch,
         row: int,
-        services: Sequence[str],
+        targets: Sequence[tuple[str, str]],
         messages: Sequence[Coded[str]],
         columns: Sequence[Coded[AttributeValue]],
     ) -> LabelValues:
         resource = int(batch.resource.codes[row])
+        service, job = targets[resource]
         return (
-            services[resource],
+            service,
             label_text(batch.name.values[batch.name.codes[row]]),
             SPAN_KINDS[batch.kind[row]],
             STATUS_CODES[batch.status[row]],
@@ -148,7 +151,13 @@ class SpanMetrics:
                 _dimension(column, key, row, batch.resource.values[resource])
                 for key, column in zip(self.attributes, columns, strict=True)
             ),
+            *((job,) if self._job else ()),
         )
+
+    def _target(self, resource: Resource) -> tuple[str, str]:
+        """The service and, where it is shown, the job of a resource."""
+        attributes = resource.attributes
+        return service_of(attributes), job_of(attributes) if self._job else ""
 
     def _expose_tempo(self, registry: Registry, layout: int) -> None:
         calls = Family("traces_spanmetrics_calls_total", "counter", "Spans by label set.")
@@ -160,26 +169,30 @@ class SpanMetrics:
             latency, self.label_sets, self._durations, layout=layout, unit_ns=SECONDS, native=True
         )
 
-    def _expose_otel(self, registry: Registry, layout: int, names: tuple[str, ...]) -> None:
+    def _expose_otel(self, registry: Registry, layout: int, labels: LabelDialect) -> None:
         calls = Family("traces_span_metrics_calls_total", "counter", "Spans by label set.")
         duration = Family(
             "traces_span_metrics_duration_milliseconds",
             "histogram",
             "Span duration in milliseconds.",
         )
-        registry.expose_values(calls, self.label_sets, self._calls, names)
+        registry.expose_values(calls, self.label_sets, self._calls, labels)
         registry.expose_histogram(
             duration,
             self.label_sets,
             self._durations,
             layout=layout,
             unit_ns=MILLISECONDS,
-            names=names,
+            dialect=labels,
         )
 
 
-def _service(resource: Resource) -> str:
-    return label_value(resource.attributes.get("service.name")) or UNKNOWN_SERVICE
+def _without_plain_job(labels: LabelValues) -> LabelValues:
+    """Leave out a job that is the service: the Collector's series have no such label.
+
+    Where there is a namespace too, only the job tells two services of one name apart.
+    """
+    return labels if labels[-1] != labels[0] else (*labels[:-1], "")
 
 
 def _dimension(column: Coded[AttributeValue], key: str, row: int, resource: Resource) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -32,6 +32,18 @@ InstrumentColumn = TypeVar("InstrumentColumn", CounterColumn, GaugeColumn, Histo
 
 _HEALTH_LIMIT = 1_000
 _ONE = np.ones(1)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDialect:
+    """The labels of a group of label sets in the words of another tool.
+
+    `values` makes the values for `names` out of those of a label set; different label sets must
+    stay different.
+    """
+
+    names: tuple[str, ...]
+    values: Callable[[LabelValues], LabelValues]
 
 
 class ExemplarSource(Protocol):
@@ -87,16 +99,16 @@ class Registry:
         family: Family,
         label_sets: LabelSets,
         column: CounterColumn,
-        names: tuple[str, ...] | None = None,
+        dialect: LabelDialect | None = None,
     ) -> None:
-        """Show a column as a family, under other label names where `names` is given.
+        """Show a column as a family, under the labels of a dialect where one is given.
 
         Raises FamilyConflictError where the name is taken.
         """
 
         def snapshot() -> FamilySnapshot:
             rows = label_sets.live_rows()
-            return _snapshot(family, label_sets, names, rows, Values(column.values(rows)))
+            return _snapshot(family, label_sets, dialect, rows, Values(column.values(rows)))
 
         self.expose_family(family, snapshot)
 
@@ -109,7 +121,7 @@ class Registry:
         layout: int = 0,
         unit_ns: int = SECONDS,
         native: bool = False,
-        names: tuple[str, ...] | None = None,
+        dialect: LabelDialect | None = None,
         exemplars: ExemplarSource | None = None,
     ) -> None:
         """Show one bucket layout of a histogram as a family; native only in seconds.
@@ -122,7 +134,7 @@ class Registry:
             data = column.snapshot(rows, layout, unit_ns, native)
             if exemplars is not None:
                 data = replace(data, exemplars=exemplars.exemplars(rows, layout, unit_ns))
-            return _snapshot(family, label_sets, names, rows, data)
+            return _snapshot(family, label_sets, dialect, rows, data)
 
         self.expose_family(family, snapshot)
 
@@ -278,14 +290,17 @@ def _exposed_names(family: Family) -> set[str]:
 def _snapshot(
     family: Family,
     label_sets: LabelSets,
-    names: tuple[str, ...] | None,
+    dialect: LabelDialect | None,
     rows: npt.NDArray[np.int64],
     data: Values | Histograms,
 ) -> FamilySnapshot:
+    labels: list[LabelValues | None] = label_sets.labels(rows)
+    if dialect is not None:
+        labels = [values and dialect.values(values) for values in labels]
     return FamilySnapshot(
         family=family,
-        label_names=names if names is not None else label_sets.names,
-        labels=label_sets.labels(rows),
+        label_names=dialect.names if dialect is not None else label_sets.names,
+        labels=labels,
         created=label_sets.created_seconds(rows),
         data=data,
     )
