@@ -190,6 +190,7 @@ def state(counted: Counted) -> dict[tuple[str, Labels], object]:
             if isinstance(data, Values):
                 found[family.family.name, labels] = float(data.values[i])
             else:
+                assert isinstance(data, Histograms)
                 native = data.native[i] if data.native else None
                 found[family.family.name, labels] = (
                     data.bucket_counts[i].tolist(),
