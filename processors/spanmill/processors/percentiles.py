@@ -12,7 +12,7 @@ import numpy.typing as npt
 from spanmill.series.registry import SECONDS, Registry
 from spanmill.series.snapshot import Family, FamilySnapshot, LabelValues, Values
 from spanmill.series.targets import service_of
-from spanmill.series.window import SLOT_NS, SlotRing, slots_of
+from spanmill.series.window import SlotRing, slots_of
 from spanmill.series.window_histogram import HistogramWindow, bounded_weights
 from spanmill.series.window_lateness import LateServices
 from spanmill.series.window_series import NO_ROW, BusiestSeries
@@ -87,7 +87,7 @@ class Percentiles:
 
     def observe(self, batch: SpanBatch) -> None:
         """Count the spans of a batch in the slots where they belong."""
-        self._advance(batch.arrival_ns)
+        self._moved(self._ring.advance(batch.arrival_ns))
         if not len(batch):
             return
         slots = slots_of(batch.end, batch.arrival_ns)
@@ -109,28 +109,33 @@ class Percentiles:
 
     def tick(self, now_ns: int) -> None:
         """Let old spans leave the window, and say which services are always late."""
-        self._advance(now_ns)
+        self._moved(self._ring.advance(now_ns))
         self._late_gauge.set(self._late_services.report(now_ns), self.name)
 
     def merge(self, other: Percentiles) -> None:
         """Add what another one has counted.
 
-        Associative and commutative as far as all label sets have room here.
+        Associative and commutative as far as all label sets have room here. Raises ValueError
+        where the windows differ in length.
         """
-        self._advance(other._ring.newest * SLOT_NS)
+        self._moved(self._ring.join(other._ring))
+        self._window.drop_old()
         seated = other._series.seated()
-        spans = other._window.totals()[list(seated.values())]
+        theirs = np.fromiter(seated.values(), np.int64, len(seated))
         rows = np.full(other._series.limit, NO_ROW)
-        rows[list(seated.values())] = self._series.rows(list(seated), spans)
+        rows[theirs] = self._series.rows(list(seated), other._window.totals()[theirs])
         self._window.merge(other._window, rows)
 
-    def _advance(self, now_ns: int) -> None:
-        """Let the window reach this time; once a slot, decide who has a row."""
-        moved = self._ring.advance(now_ns)
-        if not moved:
+    def _moved(self, slots: int) -> None:
+        """Drop what the window has left behind; once a slot, decide who has a row.
+
+        `slots` is what `SlotRing.advance` returned.
+        """
+        if not slots:
             return
         self._window.drop_old()
-        slots = moved if moved > 0 else self._ring.length
+        if slots < 0:
+            slots = self._ring.length
         self._window.clear(self._series.step(slots, self._window.totals() <= 0))
 
     def _rows(

@@ -74,6 +74,20 @@ class SlotRing:
         self._newest = slot
         return moved
 
+    def join(self, other: SlotRing) -> int:
+        """Let the ring reach the time of another one if that is later, as `advance` does.
+
+        Slots that the other has given up are given up here too, so that what is left is whole.
+        Raises ValueError where the windows differ in length.
+        """
+        if other.length != self.length:
+            raise ValueError("windows of different lengths can't be merged")
+        if other._given_up is not None:
+            self.give_up(max(other._given_up, self._given_up or other._given_up))
+        if other._newest is None:
+            return 0
+        return self.advance(max(other._newest, self.newest) * SLOT_NS)
+
     def covers(self, slots: WindowSlots) -> npt.NDArray[np.bool_]:
         """Whether each of these slots is there; those that are not are gone: bool (n,)."""
         return slots >= self.oldest

@@ -148,6 +148,8 @@ class HistogramWindow:
 
     def clear(self, rows: Sequence[int]) -> None:
         """Empty some rows, which others will use."""
+        if not rows:
+            return
         self._settle()
         for number, slot in list(self._slots.items()):
             kept = ~np.isin(slot.cells // BUCKETS, rows)
@@ -165,10 +167,10 @@ class HistogramWindow:
 
         The quantile q is the least value that at least the share q of the spans doesn't exceed.
         """
-        values = np.full((len(self._sums), len(quantiles)), np.nan)
+        values = np.full((self._limit, len(quantiles)), np.nan)
         for begin in range(0, len(self._sums), _ROWS_AT_A_TIME):
-            block = slice(begin, begin + _ROWS_AT_A_TIME)
-            values[block] = _quantiles(self._sums[block], np.asarray(quantiles))
+            sums = self._sums[begin : begin + _ROWS_AT_A_TIME]
+            values[begin : begin + len(sums)] = _quantiles(sums, np.asarray(quantiles))
         return values
 
     def _add(self, slots: WindowSlots, cells: Ints, parts: Ints) -> None:
