@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from spanmill.config.durations import format_duration
 from spanmill.config.label_names import label_name, reserved_because
 from spanmill.config.section import Section
+from spanmill.config.span_names import NameRules
 from spanmill.config.value_types import Count, Flag, Nanoseconds, Seconds
 
 Dialect = Literal["tempo", "otel"]
@@ -103,6 +104,9 @@ class SpanMetricsConfig(Section):
     )
     normalize_span_names: Flag = Field(
         default=True, description="Replace ids in span names by placeholders. No effect yet."
+    )
+    name_rules: NameRules = Field(
+        default=(), description="Replacements in span names, tried before the built-in ones."
     )
     buckets: BucketsConfig = Field(
         default=BucketsConfig(), description="Bounds of the classic histograms."
