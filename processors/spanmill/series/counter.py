@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.label_sets import LabelSets, grown
+from spanmill.series.column import grown
+from spanmill.series.label_sets import LabelSets
 
 
 class CounterColumn:

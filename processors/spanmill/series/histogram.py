@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.label_sets import LabelSets, grown
+from spanmill.series.column import grown
+from spanmill.series.label_sets import LabelSets
 from spanmill.series.native import NativeHistograms
 from spanmill.series.snapshot import Histograms, NativeBuckets
 

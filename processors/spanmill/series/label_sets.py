@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.series.column import Column, grown
+from spanmill.series.demand import Demand
+from spanmill.series.label_hashes import RowHashes
+from spanmill.series.limits import HALF_LIVES, Holders, Tail
 from spanmill.series.snapshot import LabelValues
+
+__all__ = ["OVERFLOW_ROW", "Column", "LabelSets", "grown"]
 
 OVERFLOW_ROW: Final = 0
 """The row of the overflow series; it exists from the first label set that finds no room."""
 
 _FIRST_CAPACITY = 64
 
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-
-class Column(Protocol):
-    """Values that a label set carries, a row for each."""
-
-    def grow(self, capacity: int) -> None:
-        """Make room for `capacity` rows; new ones are empty."""
-        ...
-
-    def reset(self, row: int) -> None:
-        """Empty one row, which another label set will use."""
-        ...
-
 
 class LabelSets:
     """The label sets of a group of families, each at a row that its columns share.
 
-    At most `limit` label sets exist at a time; those that come later share the overflow row
-    until one expires. A label set that nothing was added to for `idle_timeout_ns` expires: its
-    series disappear, and should it come back, it starts at 0 with a new created stamp.
+    At most `limit` label sets exist at a time; those that find no room share the overflow row. A
+    label set that nothing was added to for `idle_timeout_ns` expires: its series disappear, and
+    should it come back, it starts at 0 with a new created stamp.
+
+    Where an owner tells the traffic of its label sets, the busiest keep the rows (`Tail` says
+    how): at a tick, and only there, one may lose its row to a busier one. What was counted is
+    never moved: the one disappears as if it had expired, the other starts at 0. Without traffic
+    it is first come, first served. Without a timeout nothing ever changes places.
+
+    Memory: 33 bytes a row, the label values, and `Tail` from the first one that finds no room.
     """
 
     def __init__(self, names: tuple[str, ...], limit: int, idle_timeout_ns: int | None) -> None:
@@ -50,6 +49,15 @@ class LabelSets:
         self._created = np.zeros(self._capacity, np.int64)
         self._last_used = np.zeros(self._capacity, np.int64)
         self._live = np.zeros(self._capacity, np.bool_)
+        # Spans since the last tick, whole numbers, and those before it, of which older count less.
+        self._recent = np.zeros(self._capacity, np.int64)
+        self._traffic = np.zeros(self._capacity)
+        self._ticked_ns = 0
+        self._by_traffic = False
+        self._tail: Tail | None = None
+        self._row_hashes: RowHashes | None = None
+        self.exchanged = 0
+        """How many label sets have lost their row to a busier one since the start."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -59,14 +67,27 @@ class LabelSets:
         column.grow(self._capacity)
         self._columns.append(column)
 
-    def rows(self, keys: Sequence[LabelValues], now_ns: int) -> npt.NDArray[np.int64]:
-        """The row of each label set, made where it is new: int64 of shape (len(keys),)."""
+    def rows(
+        self,
+        keys: Sequence[LabelValues],
+        now_ns: int,
+        counts: npt.NDArray[np.int64] | None = None,
+    ) -> npt.NDArray[np.int64]:
+        """The row of each label set, made where it is new: int64 of shape (len(keys),).
+
+        `counts`, int64 (len(keys),), is the number of spans that each of them stands for.
+        """
         known = self._rows
         rows = np.empty(len(keys), np.int64)
         for i, key in enumerate(keys):
             row = known.get(key)
             rows[i] = self._admit(key, now_ns) if row is None else row
         self._last_used[rows] = now_ns
+        if counts is not None:
+            self._by_traffic = True
+            np.add.at(self._recent, rows, counts)
+        if len(known) >= self.limit and self._idle_timeout_ns is not None:
+            self._note_overflow(keys, rows, counts, self._idle_timeout_ns)
         return rows
 
     def live_rows(self) -> npt.NDArray[np.int64]:
@@ -83,14 +104,89 @@ class LabelSets:
         return self._created[rows] / 1e9
 
     def expire(self, now_ns: int) -> int:
-        """Remove the label sets that were idle for too long; returns how many."""
+        """Let time pass: remove what was idle for too long, give rows to the busiest.
+
+        Returns how many expired.
+        """
         if self._idle_timeout_ns is None:
             return 0
         idle = self._live & (self._last_used <= now_ns - self._idle_timeout_ns)
         expired = np.flatnonzero(idle).tolist()
         for row in expired:
             self._remove(row)
+        decay = self._age(now_ns, self._idle_timeout_ns)
+        if self._tail is not None:
+            if self._live[OVERFLOW_ROW]:
+                self._exchange(self._tail, now_ns, decay)
+            else:
+                self._end_overflow()
         return len(expired)
+
+    def demand(self) -> Demand | None:
+        """What is asked for as of the last tick, estimated; None while everything finds room."""
+        return self._tail.demand if self._tail is not None else None
+
+    def overflow_share(self) -> float:
+        """The share of the overflow series in the recent traffic."""
+        traffic = self._traffic + self._recent
+        total = float(traffic.sum())
+        return float(traffic[OVERFLOW_ROW]) / total if total else 0.0
+
+    def _note_overflow(
+        self,
+        keys: Sequence[LabelValues],
+        rows: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64] | None,
+        idle_timeout_ns: int,
+    ) -> None:
+        positions = np.flatnonzero(rows == OVERFLOW_ROW)
+        if not len(positions):
+            return
+        if self._tail is None:
+            self._row_hashes = RowHashes(len(self.names))
+            self.attach(self._row_hashes)
+            self._tail = Tail(self.names, self.limit, idle_timeout_ns, self._row_hashes)
+        spans = counts[positions] if counts is not None else np.ones(len(positions), np.int64)
+        self._tail.add([keys[i] for i in positions.tolist()], spans)
+
+    def _end_overflow(self) -> None:
+        assert self._row_hashes is not None, "it is there as long as the tail is"
+        self._columns.remove(self._row_hashes)
+        self._row_hashes = self._tail = None
+
+    def _age(self, now_ns: int, idle_timeout_ns: int) -> float:
+        """Let older traffic count less; returns how much is left of it."""
+        # A clock that was set back stops the fading for once, rather than until it has caught up.
+        passed = max(0, now_ns - self._ticked_ns)
+        self._ticked_ns = now_ns
+        decay: float = 0.5 ** (passed * HALF_LIVES / max(1, idle_timeout_ns))
+        if self._by_traffic:
+            self._traffic *= decay
+            self._traffic += self._recent
+            self._recent[:] = 0
+        return decay
+
+    def _exchange(self, tail: Tail, now_ns: int, decay: float) -> None:
+        """Give rows to the busiest of the tail."""
+        rows = np.fromiter(self._rows.values(), np.int64, len(self._rows))
+        holders = Holders(list(self._rows), rows, self._traffic[rows])
+        exchange = tail.tick(now_ns, decay, holders, self.limit - len(rows))
+        if not self._by_traffic:
+            return
+        demoted = []
+        for row in exchange.demoted:
+            demoted.append((self._key(row), float(self._traffic[row])))
+            self._remove(row)
+        for key in exchange.promoted:
+            self._last_used[self._admit(key, now_ns)] = now_ns
+        for key, traffic in demoted:
+            tail.put(key, traffic)
+        self.exchanged += len(demoted)
+
+    def _key(self, row: int) -> LabelValues:
+        key = self._labels[row]
+        assert key is not None, "only the overflow row has no label set"
+        return key
 
     def _admit(self, key: LabelValues, now_ns: int) -> int:
         if len(self._rows) >= self.limit:
@@ -101,6 +197,8 @@ class LabelSets:
         self._labels[row] = key
         self._rows[key] = row
         self._begin(row, now_ns)
+        if self._tail is not None:
+            self._traffic[row] = self._tail.admitted(key)
         return row
 
     def _begin(self, row: int, now_ns: int) -> None:
@@ -115,24 +213,19 @@ class LabelSets:
             self._created = grown(self._created, self._capacity)
             self._last_used = grown(self._last_used, self._capacity)
             self._live = grown(self._live, self._capacity)
+            self._recent = grown(self._recent, self._capacity)
+            self._traffic = grown(self._traffic, self._capacity)
             for column in self._columns:
                 column.grow(self._capacity)
         return row
 
     def _remove(self, row: int) -> None:
         self._live[row] = False
+        self._recent[row] = 0
+        self._traffic[row] = 0.0
         for column in self._columns:
             column.reset(row)
         if row != OVERFLOW_ROW:
-            key = self._labels[row]
-            assert key is not None, "only the overflow row has no label set"
-            del self._rows[key]
+            del self._rows[self._key(row)]
             self._labels[row] = None
             self._free.append(row)
-
-
-def grown(array: npt.NDArray[Scalar], rows: int) -> npt.NDArray[Scalar]:
-    """A copy of `array` with more rows, the new ones zero."""
-    larger = np.zeros((rows, *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.label_sets import grown
+from spanmill.series.column import grown
 from spanmill.series.snapshot import NativeBuckets
 
 MAX_BUCKETS: Final = 160
