@@ -129,7 +129,8 @@ class SpanMetrics:
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
         targets = [self._target(resource) for resource in batch.resource.values]
         labels = [self._labels(batch, row, targets, messages, columns) for row in first.tolist()]
-        return self.label_sets.rows(labels, batch.arrival_ns)[inverse]
+        spans = np.bincount(inverse, minlength=len(labels))
+        return self.label_sets.rows(labels, batch.arrival_ns, spans)[inverse]
 
     def _labels(
         self,
