@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from spanmill.journal.log import Signal
+from spanmill.series.limit_gauges import declare_limits
 from spanmill.series.registry import Counter, Gauge, Registry
 
 RECEIVED_OUTCOMES: Final = ("accepted", "invalid", "refused", "duplicate")
@@ -137,7 +138,7 @@ class Telemetry:
                 self.export_retries.add(0, name, signal)
         self.series_overflow.add(0)
         self.family_conflicts.add(0)
-        _declare_series(registry)
+        declare_limits(registry)
 
     def books_of(self, signal: Signal) -> ItemBooks:
         """The books of the spans, or of the metric points."""
@@ -176,18 +177,6 @@ def _item_books(registry: Registry, names: str, items: str) -> ItemBooks:
             ("exporter",),
         ),
     )
-
-
-def _declare_series(registry: Registry) -> None:
-    series = registry.gauge("spanmill_series", "Label sets that exist now.", ("processor",))
-    limit = registry.gauge("spanmill_series_limit", "Label sets that may exist.", ("processor",))
-
-    def refresh() -> None:
-        for processor, label_sets in registry.limited().items():
-            series.set(len(label_sets), processor)
-            limit.set(label_sets.limit, processor)
-
-    registry.before_snapshot(refresh)
 
 
 def declare_build(registry: Registry, version: str, decoder_kind: str) -> None:
