@@ -14,8 +14,20 @@ from typing import Final
 
 from benchmarks.ingest.machine import describe
 from benchmarks.ingest.plan import Plan
-from benchmarks.ingest.table import around_marks, put, render
-from benchmarks.ingest.targets import Collector, Spanmill, Target, components_folder
+from benchmarks.ingest.table import (
+    BESIDE_THE_COLLECTOR,
+    BY_CAPABILITY,
+    around_marks,
+    put,
+    render,
+)
+from benchmarks.ingest.targets import (
+    CAPABILITIES,
+    Collector,
+    Spanmill,
+    Target,
+    components_folder,
+)
 from spanmill.clock import Clock, SystemClock
 from spanmill.errors import SpanmillError
 
@@ -25,6 +37,7 @@ _PATHS: Final = {"derive": False, "forward": True}
 _TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
     "collector": lambda components: Collector(components / "otelcol"),
     "spanmill": lambda _components: Spanmill(),
+    "plain": lambda _components: _plain(),
 }
 
 
@@ -35,15 +48,17 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], clock: Clock)
     """
     options = _parser(environment).parse_args(arguments)
     plan = _plan(options)
+    table = BY_CAPABILITY if options.capabilities else BESIDE_THE_COLLECTOR
     try:
         if options.write:
-            around_marks(options.write)  # rather than after the measurement
+            around_marks(options.write, table)  # rather than after the measurement
         heading = _heading(plan.targets, arguments, clock)
         rows = plan.run(clock, random.Random(), _show)
-        report = f"{heading}\n\n{render(rows, Collector.name)}"
+        baseline = _plain().name if options.capabilities else Collector.name
+        report = f"{heading}\n\n{render(rows, baseline)}"
         print(report)
         if options.write:
-            put(options.write, report)
+            put(options.write, table, report)
     except SpanmillError as error:
         print(f"benchmarks.ingest: {error}", file=sys.stderr)
         return 2
@@ -54,6 +69,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=" ".join(_COMMAND), description=__doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="a few thousand spans once, to see that it works")
+    add(
+        "--capabilities",
+        action="store_true",
+        help="spanmill alone: each capability on beside the plain path, instead of --targets",
+    )
     add("--targets", nargs="+", choices=_TARGETS, default=list(_TARGETS))
     add("--paths", nargs="+", choices=_PATHS, default=list(_PATHS))
     add("--batches", nargs="+", type=_count, metavar="N", help="spans a request")
@@ -82,10 +102,13 @@ def _count(text: str) -> int:
 
 def _plan(options: argparse.Namespace) -> Plan:
     quick: bool = options.quick
+    by_capability: bool = options.capabilities
+    targets = [_TARGETS[name](options.components) for name in options.targets]
+    batches = (512,) if quick else (512, 8192) if by_capability else (10, 100, 512, 8192)
     return Plan(
-        targets=[_TARGETS[name](options.components) for name in options.targets],
-        batches=options.batches or ((512,) if quick else (10, 100, 512, 8192)),
-        forward=[_PATHS[path] for path in options.paths],
+        targets=_by_capability() if by_capability else targets,
+        batches=options.batches or batches,
+        forward=[False] if by_capability else [_PATHS[path] for path in options.paths],
         rounds=options.rounds or (1 if quick else 3),
         passes=options.passes or (1 if quick else None),
         in_flight=options.in_flight,
@@ -94,9 +117,18 @@ def _plan(options: argparse.Namespace) -> Plan:
     )
 
 
+def _plain() -> Spanmill:
+    return Spanmill("span metrics alone", ())
+
+
+def _by_capability() -> list[Target]:
+    alone = [Spanmill(f"+ {capability}", (capability,)) for capability in CAPABILITIES]
+    return [_plain(), *alone, Spanmill("everything")]
+
+
 def _heading(targets: Sequence[Target], arguments: Sequence[str], clock: Clock) -> str:
     day = strftime("%Y-%m-%d", gmtime(clock.time_ns() // 1_000_000_000))
-    versions = "; ".join(target.version() for target in targets)
+    versions = "; ".join(dict.fromkeys(target.version() for target in targets))
     command = shlex.join([*_COMMAND, *arguments])
     return f"Taken on {day} with `{command}`: {describe()}; {versions}."
 

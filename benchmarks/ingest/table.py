@@ -11,8 +11,9 @@ from typing import Final
 from benchmarks.ingest.measurement import Measurement, Workload
 from spanmill.errors import StartError
 
-BEGIN: Final = "<!-- benchmarks.ingest begins -->"
-END: Final = "<!-- benchmarks.ingest ends -->"
+BESIDE_THE_COLLECTOR: Final = "benchmarks.ingest"
+BY_CAPABILITY: Final = "benchmarks.ingest --capabilities"
+"""The tables, by the command that makes them; each has its place in a page."""
 
 _HEADINGS: Final = (
     "path",
@@ -91,19 +92,26 @@ def render(rows: Sequence[Row], baseline: str) -> str:
     )
 
 
-def put(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of the page."""
-    before, after = around_marks(page)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+def put(page: Path, table: str, text: str) -> None:
+    """Replace what stands between the two marks of a table in the page."""
+    before, after = around_marks(page, table)
+    begin, end = marks(table)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
-def around_marks(page: Path) -> tuple[str, str]:
-    """What stands before and after the place for the table; StartError if there is none."""
+def around_marks(page: Path, table: str) -> tuple[str, str]:
+    """What stands before and after the place of a table; StartError if there is none."""
+    begin, end = marks(table)
     try:
-        before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        before, found, rest = page.read_text(encoding="utf-8").partition(begin)
     except OSError as error:
         raise StartError(f"{page}: {error.strerror}") from error
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise StartError(f"{page}: the lines {BEGIN} and {END} are not there")
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise StartError(f"{page}: the lines {begin} and {end} are not there")
     return before, after
+
+
+def marks(table: str) -> tuple[str, str]:
+    """The lines between which a table stands."""
+    return f"<!-- {table} begins -->", f"<!-- {table} ends -->"

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import yaml
+
 from spanmill.errors import StartError
 
 _COLLECTOR_CONFIG = """\
@@ -46,22 +48,11 @@ _COLLECTOR_FORWARDER = """\
     sending_queue: {{block_on_overflow: true}}
 """
 
-_SPANMILL_CONFIG = """\
-receivers:
-  otlp:
-    grpc: {{endpoint: "127.0.0.1:{grpc}"}}
-    http: {{endpoint: "127.0.0.1:{http}"}}
-exporters:
-  prometheus: {{endpoint: "127.0.0.1:{scrape}"}}
-{forwarder}
-span_metrics:
-  dimensions: [http.route]
-"""
+_OPTIONAL_SECTIONS = ("service_graph", "percentiles", "exemplars")
+_OPTIONAL_SPAN_METRICS = ("normalize_span_names", "target_info")
 
-_SPANMILL_FORWARDER = """\
-  otlp_traces:
-    sink: {{endpoint: "http://127.0.0.1:{sink}", protocol: http/protobuf}}
-"""
+CAPABILITIES = (*_OPTIONAL_SECTIONS, *_OPTIONAL_SPAN_METRICS)
+"""What spanmill does beside counting calls, sizes and durations, by its configuration's keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +116,21 @@ class Collector:
 
 
 class Spanmill:
-    """spanmill with its defaults: both dialects, each with classic buckets, one also native."""
+    """spanmill with both dialects, each with classic buckets, one also native.
 
-    name = "spanmill"
+    `capabilities` are on beside the span metrics; all of them are by default, as in spanmill.
+    """
+
     calls: tuple[str, ...] = ("traces_spanmetrics_calls_total", "traces_span_metrics_calls_total")
 
-    def __init__(self, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        name: str = "spanmill",
+        capabilities: Sequence[str] = CAPABILITIES,
+        python: str = sys.executable,
+    ) -> None:
+        self.name = name
+        self._capabilities = capabilities
         self._command = [python, "-m", "spanmill.cli.main"]
 
     def version(self) -> str:
@@ -140,11 +140,27 @@ class Spanmill:
     def prepare(self, folder: Path, sink: int | None) -> Launch:
         """Write its configuration; without a sink the spans go nowhere."""
         receiver, http, scrape = free_ports(3)
-        forwarder = "" if sink is None else _SPANMILL_FORWARDER.format(sink=sink)
+        off = [each for each in CAPABILITIES if each not in self._capabilities]
+        destination = {"endpoint": f"http://127.0.0.1:{sink}", "protocol": "http/protobuf"}
+        config = {
+            "receivers": {
+                "otlp": {
+                    "grpc": {"endpoint": f"127.0.0.1:{receiver}"},
+                    "http": {"endpoint": f"127.0.0.1:{http}"},
+                }
+            },
+            "exporters": {
+                "prometheus": {"endpoint": f"127.0.0.1:{scrape}"},
+                "otlp_traces": {} if sink is None else {"sink": destination},
+            },
+            "span_metrics": {
+                "dimensions": ["http.route"],
+                **{key: False for key in _OPTIONAL_SPAN_METRICS if key in off},
+            },
+            **{key: None for key in _OPTIONAL_SECTIONS if key in off},
+        }
         file = folder / "spanmill.yaml"
-        file.write_text(
-            _SPANMILL_CONFIG.format(grpc=receiver, http=http, scrape=scrape, forwarder=forwarder)
-        )
+        file.write_text(yaml.safe_dump(config))
         return Launch(
             [*self._command, "run", "--config", str(file)],
             {},

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from benchmarks.ingest.books import Books, Delivered
 from benchmarks.ingest.measurement import Measurement, Workload
-from benchmarks.ingest.table import BEGIN, END, Row, put, render
+from benchmarks.ingest.table import BY_CAPABILITY, Row, marks, put, render
 
 from spanmill.errors import StartError
 
@@ -88,15 +88,17 @@ def test_every_line_has_a_cell_for_each_heading() -> None:
 
 
 def test_the_table_replaces_what_stood_between_the_marks(tmp_path: Path) -> None:
+    begin, end = marks(BY_CAPABILITY)
     page = tmp_path / "page.md"
-    page.write_text(f"# Speed\n{BEGIN}\nold\n{END}\nMethod\n")
-    put(page, "new")
-    assert page.read_text() == f"# Speed\n{BEGIN}\nnew\n{END}\nMethod\n"
+    page.write_text(f"# Speed\n{begin}\nold\n{end}\nMethod\n")
+    put(page, BY_CAPABILITY, "new")
+    assert page.read_text() == f"# Speed\n{begin}\nnew\n{end}\nMethod\n"
 
 
 def test_a_page_without_marks_is_left_as_it_is(tmp_path: Path) -> None:
+    begin, _ = marks(BY_CAPABILITY)
     page = tmp_path / "page.md"
-    page.write_text(f"# Speed\n{BEGIN}\n")
+    page.write_text(f"# Speed\n{begin}\n")
     with pytest.raises(StartError, match="are not there"):
-        put(page, "new")
-    assert page.read_text() == f"# Speed\n{BEGIN}\n"
+        put(page, BY_CAPABILITY, "new")
+    assert page.read_text() == f"# Speed\n{begin}\n"
