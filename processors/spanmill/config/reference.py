@@ -106,13 +106,18 @@ def default_file() -> str:
 
 
 def _sections(path: str, schema: Schema, root: Schema) -> Iterator[_Section]:
-    """Every section in the order of the file; those with named parts have NAME in their path."""
+    """Every section in the order of the file.
+
+    Those with named parts have NAME in their path, those in a list [].
+    """
     yield _Section(path, schema)
     for key, value in schema["properties"].items():
         inside = f"{path}.{key}" if path else key
         named = value.get("additionalProperties")
         if isinstance(named, dict) and "$ref" in named:
             yield from _sections(f"{inside}.{_NAME}", _resolve(named, root), root)
+        elif "$ref" in value.get("items", ()):
+            yield from _sections(f"{inside}[]", _resolve(value["items"], root), root)
         elif "properties" in (inner := _resolve(value, root)):
             yield from _sections(inside, inner, root)
 
@@ -154,7 +159,8 @@ def _type(value: Schema, root: Schema) -> str:
     if "enum" in value:
         return " or ".join(f"`{choice}`" for choice in value["enum"])
     if value["type"] == "array":
-        return f"list of {_type(value['items'], root)}"
+        items = _resolve(value["items"], root)
+        return "list of sections" if "properties" in items else f"list of {_type(items, root)}"
     if value["type"] == "object":
         return "section" if "properties" in value else f"{_NAME}: {_named_type(value, root)}"
     return _SIMPLE_TYPES[value["type"]] + _limits(value)

@@ -22,7 +22,7 @@ def section_at(key_path: KeyPath) -> type[Section] | None:
         if field is None:
             return None
         section = section_in(field.annotation)
-        names_follow = get_origin(field.annotation) is Mapping
+        names_follow = get_origin(field.annotation) in {Mapping, tuple}  # a name, or a place
     return None if names_follow else section
 
 
