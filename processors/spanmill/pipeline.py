@@ -47,7 +47,12 @@ class Pipeline:
         self._config = config
         self._clock = clock
         self._registry = Registry(clock)
-        self._telemetry = Telemetry(self._registry, tuple(config.exporters.otlp_traces))
+        exporters = config.exporters
+        destinations = (
+            tuple(exporters.otlp_traces),
+            tuple(name for name, d in exporters.otlp_metrics.items() if d.service_metrics),
+        )
+        self._telemetry = Telemetry(self._registry, *destinations)
         self._processors = build_processors(config, self._registry, self._telemetry)
         self._multiplier = config.sampling.multiplier_attribute
         columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
@@ -60,9 +65,9 @@ class Pipeline:
             clock, self._registry.lock
         )
         self._destinations = build_destinations(
-            config.exporters.otlp_traces, self._journal, self._telemetry, self._registry, clock
+            exporters, self._journal, self._telemetry, self._registry, clock
         )
-        check_books(self._registry, self._telemetry, tuple(config.exporters.otlp_traces))
+        check_books(self._registry, self._telemetry, *destinations)
         self._ready = threading.Event()
         self._stopping = threading.Event()
         prometheus = config.exporters.prometheus
@@ -125,7 +130,11 @@ class Pipeline:
         for destination in self._destinations:
             flushed = destination.finish_stop()
             level = logging.WARNING if flushed.left else logging.INFO
-            fields = {"destination": flushed.name, "spans": flushed.spans, "left": flushed.left}
+            fields = {
+                "destination": flushed.name,
+                flushed.signal.items: flushed.items,
+                "left": flushed.left,
+            }
             _log.log(level, "flushed", extra=fields)
         self._scrape.stop(max(0.0, deadline - self._clock.monotonic()))
         accepted = int(self._telemetry.spans.received.value("accepted"))

@@ -30,6 +30,8 @@ exporters:
   otlp_traces:
     tempo: {endpoint: "http://127.0.0.1:4418", headers: {token: "${env:VENDOR_TOKEN}"}}
     jaeger: {endpoint: "127.0.0.1:4517", protocol: grpc}
+  otlp_metrics:
+    prometheus: {endpoint: "http://127.0.0.1:9090/api/v1/otlp"}
 state: {directory: ./state}
 """
     )
@@ -39,6 +41,7 @@ state: {directory: ./state}
 {path}: ok
   listens: OTLP over gRPC on 127.0.0.1:4317, /metrics, /healthz and /readyz on 127.0.0.1:9464
   sends traces to: tempo at http://127.0.0.1:4418 (http/protobuf), jaeger at 127.0.0.1:4517 (grpc)
+  sends metrics to: prometheus at http://127.0.0.1:9090/api/v1/otlp (http/protobuf)
   has no effect yet: state
 """,
         "",
@@ -53,6 +56,7 @@ def test_an_empty_file_sends_to_nobody(tmp_path: Path, capsys: pytest.CaptureFix
         "  listens: OTLP over gRPC on 127.0.0.1:4317, OTLP over HTTP on 127.0.0.1:4318, "
         "/metrics, /healthz and /readyz on 127.0.0.1:9464",
         "  sends traces to: nobody",
+        "  sends metrics to: nobody",
     ]
 
 

@@ -70,7 +70,6 @@ def test_keys_set_in_the_file_without_an_effect_are_named_even_at_their_defaults
     load: Load,
 ) -> None:
     assert load(DOCUMENTED).keys_without_effect() == [
-        "exporters.otlp_metrics",
         "span_metrics.normalize_span_names",
         "state",
     ]

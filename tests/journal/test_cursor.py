@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journal.entries import TIMEOUT, Applied, Journal, entry, nothing_expires, read_all
-from spanmill.journal.log import ReadRecord
+from spanmill.journal.log import ReadRecord, Signal
 from spanmill.testing import ManualClock
 
 OVERHEAD = 200  # what a record may take beside its payload
 
 
 def test_every_cursor_reads_every_record_at_its_own_pace(journal: Journal) -> None:
-    fast = journal.cursor("fast", 1 << 30, nothing_expires)
-    slow = journal.cursor("slow", 1 << 30, nothing_expires)
+    fast = journal.cursor("fast", Signal.TRACES, 1 << 30, nothing_expires)
+    slow = journal.cursor("slow", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(Applied())
     journal.submit(entry(b"a", 2)).result(TIMEOUT)
     fast.acknowledge(read_all(fast))
@@ -31,7 +31,7 @@ def test_every_cursor_reads_every_record_at_its_own_pace(journal: Journal) -> No
 
 
 def test_a_cursor_reads_up_to_a_size_but_at_least_one_record(journal: Journal) -> None:
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(Applied())
     for size in (3, 4, 4, 20, 1):
         journal.submit(entry(b"x" * size)).result(TIMEOUT)
@@ -42,7 +42,7 @@ def test_a_cursor_reads_up_to_a_size_but_at_least_one_record(journal: Journal) -
 
 
 def test_what_was_read_stays_queued_until_it_is_acknowledged(journal: Journal) -> None:
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(Applied())
     for n in range(3):
         journal.submit(entry(b"xy", n)).result(TIMEOUT)
@@ -55,7 +55,7 @@ def test_what_was_read_stays_queued_until_it_is_acknowledged(journal: Journal) -
 
 
 def test_a_waiting_read_returns_when_a_record_comes(journal: Journal) -> None:
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(Applied())
     got: list[ReadRecord] = []
     reader = threading.Thread(target=lambda: got.extend(cursor.read(100, TIMEOUT)))
@@ -66,7 +66,7 @@ def test_a_waiting_read_returns_when_a_record_comes(journal: Journal) -> None:
 
 
 def test_closing_a_cursor_ends_a_waiting_read_with_nothing(journal: Journal) -> None:
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     got: list[list[ReadRecord]] = []
     reader = threading.Thread(target=lambda: got.append(cursor.read(100, TIMEOUT)))
     reader.start()
@@ -77,7 +77,7 @@ def test_closing_a_cursor_ends_a_waiting_read_with_nothing(journal: Journal) -> 
 
 def test_a_full_queue_gives_up_its_oldest_unread_records(journal: Journal) -> None:
     expired: list[int] = []
-    cursor = journal.cursor("a", 3 * 1000 + 2 * OVERHEAD, expired.append)
+    cursor = journal.cursor("a", Signal.TRACES, 3 * 1000 + 2 * OVERHEAD, expired.append)
     journal.start(Applied())
     for items in (1, 2, 4, 8, 16):
         journal.submit(entry(bytes(1000), items)).result(TIMEOUT)
@@ -87,7 +87,7 @@ def test_a_full_queue_gives_up_its_oldest_unread_records(journal: Journal) -> No
 
 def test_a_full_queue_never_takes_back_what_was_read(journal: Journal) -> None:
     expired: list[int] = []
-    cursor = journal.cursor("a", 2 * 1000 + OVERHEAD, expired.append)
+    cursor = journal.cursor("a", Signal.TRACES, 2 * 1000 + OVERHEAD, expired.append)
     journal.start(Applied())
     journal.submit(entry(bytes(1000), 1)).result(TIMEOUT)
     read = cursor.read(1000, 0)
@@ -100,7 +100,7 @@ def test_a_full_queue_never_takes_back_what_was_read(journal: Journal) -> None:
 
 def test_a_record_larger_than_the_queue_expires_at_once(journal: Journal) -> None:
     expired: list[int] = []
-    cursor = journal.cursor("a", 1000, expired.append)
+    cursor = journal.cursor("a", Signal.TRACES, 1000, expired.append)
     journal.start(Applied())
     journal.submit(entry(bytes(1001), 7)).result(TIMEOUT)
     assert expired == [7]
@@ -113,7 +113,7 @@ def test_a_flood_of_tiny_requests_stays_within_the_memory_of_the_queue(
     journal: Journal,
 ) -> None:
     limit = 1_000_000
-    cursor = journal.cursor("a", limit, lambda items: None)
+    cursor = journal.cursor("a", Signal.TRACES, limit, lambda items: None)
     journal.start(lambda record: None)
     tracemalloc.start()
     try:
@@ -142,7 +142,7 @@ def test_every_item_is_queued_acknowledged_or_expired_and_the_bound_holds(
     limit = 2000
     expired: list[int] = []
     journal = Journal(ManualClock(), threading.RLock())
-    cursor = journal.cursor("a", limit, expired.append)
+    cursor = journal.cursor("a", Signal.TRACES, limit, expired.append)
     journal.start(lambda record: None)
     in_hand: list[ReadRecord] = []
     positions: list[int] = []

@@ -31,7 +31,7 @@ def test_records_are_applied_once_in_the_order_of_submission_on_one_thread(
 
 def test_many_submitters_share_one_order_and_each_keeps_its_own(journal: Journal) -> None:
     applied = Applied()
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(applied)
 
     def submit(letter: bytes) -> None:
@@ -78,7 +78,7 @@ def test_a_record_that_cannot_be_applied_fails_alone_and_reaches_no_destination(
 ) -> None:
     applied = Applied()
     applied.fails_on = b"bad"
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(applied)
     before, bad, after = (journal.submit(entry(p)) for p in (b"before", b"bad", b"after"))
     assert before.result(TIMEOUT).position == 0
@@ -120,7 +120,7 @@ def test_a_submission_whose_turn_has_come_cannot_be_cancelled(journal: Journal) 
 def test_closing_applies_what_was_submitted_and_refuses_the_rest(journal: Journal) -> None:
     applied = Applied()
     applied.may_go_on.clear()
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(applied)
     futures = [journal.submit(entry(b"%d" % n)) for n in range(20)]
     closing = threading.Thread(target=journal.close)
@@ -171,7 +171,7 @@ def test_the_books_are_held_while_a_record_is_applied_and_shown_to_the_cursors()
 
     books = Books()
     journal = Journal(ManualClock(), books)
-    journal.cursor("a", 10, lambda items: held.append(books.depth == 1))
+    journal.cursor("a", Signal.TRACES, 10, lambda items: held.append(books.depth == 1))
     journal.start(lambda record: held.append(books.depth == 1))
     journal.submit(entry(b"longer than the queue")).result(TIMEOUT)
     journal.close()
@@ -195,7 +195,7 @@ def test_an_idle_journal_keeps_nothing_of_what_it_applied(
 
 def test_a_tick_has_a_position_but_reaches_no_destination(journal: Journal) -> None:
     applied = Applied()
-    cursor = journal.cursor("a", 1 << 30, nothing_expires)
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(applied)
     journal.submit(Entry(b"", Signal.TICK, "", 0, None))
     journal.submit(entry(b"x")).result(TIMEOUT)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from spanmill.config.exporters import OtlpTracesConfig, TlsConfig
+from spanmill.config.exporters import OtlpDestinationConfig, TlsConfig
 from spanmill.config.load import LoadedConfig, load_config
 from spanmill.config.model import Config
 from spanmill.config.problems import KeyPath, Problem, config_error, dotted
 from spanmill.errors import ConfigError, StartError
 from spanmill.exporters.otlp.factory import settings_of
+from spanmill.exporters.otlp.signals import METRICS, TRACES, OtlpSignal
 from spanmill.exporters.otlp.tls import client_context
 
 EXIT_REFUSED: Final = 2
@@ -44,18 +45,23 @@ def _refuse_unusable_files(loaded: LoadedConfig) -> None:
     assert loaded.path is not None, "FILE is required"
     problems = [
         problem
-        for name, destination in loaded.config.exporters.otlp_traces.items()
+        for signal, destinations in _destinations(loaded.config)
+        for name, destination in destinations.items()
         if destination.tls is not None
-        for problem in _unusable_files(loaded, name, destination, destination.tls)
+        for problem in _unusable_files(loaded, signal, name, destination, destination.tls)
     ]
     if problems:
         raise config_error(loaded.path, problems)
 
 
 def _unusable_files(
-    loaded: LoadedConfig, name: str, destination: OtlpTracesConfig, tls: TlsConfig
+    loaded: LoadedConfig,
+    signal: OtlpSignal,
+    name: str,
+    destination: OtlpDestinationConfig,
+    tls: TlsConfig,
 ) -> Iterator[Problem]:
-    section: KeyPath = ("exporters", "otlp_traces", name, "tls")
+    section: KeyPath = (*signal.section.split("."), name, "tls")
     readable = True
     for key, file in (
         ("ca_file", tls.ca_file),
@@ -69,7 +75,7 @@ def _unusable_files(
             readable = False
     if readable:
         try:
-            client_context(settings_of(name, destination))
+            client_context(settings_of(name, signal, destination))
         except StartError as error:  # it names the key itself
             yield Problem(loaded.lines[dotted(section)], (), str(error))
 
@@ -86,14 +92,19 @@ def _unreadable(file: Path) -> str | None:
 def _summary(loaded: LoadedConfig) -> Iterator[str]:
     config = loaded.config
     yield f"listens: {', '.join(_listeners(config))}"
-    destinations = [
-        f"{name} at {destination.endpoint} ({destination.protocol})"
-        for name, destination in config.exporters.otlp_traces.items()
-    ]
-    yield f"sends traces to: {', '.join(destinations) or 'nobody'}"
+    for signal, destinations in _destinations(config):
+        named = [f"{name} at {d.endpoint} ({d.protocol})" for name, d in destinations.items()]
+        yield f"sends {signal.name} to: {', '.join(named) or 'nobody'}"
     without_effect = loaded.keys_without_effect()
     if without_effect:
         yield f"has no effect yet: {', '.join(without_effect)}"
+
+
+def _destinations(
+    config: Config,
+) -> Iterator[tuple[OtlpSignal, Mapping[str, OtlpDestinationConfig]]]:
+    yield TRACES, config.exporters.otlp_traces
+    yield METRICS, config.exporters.otlp_metrics
 
 
 def _listeners(config: Config) -> Iterator[str]:

@@ -12,6 +12,7 @@ from spanmill.config.section import Section
 from spanmill.config.value_types import (
     Bytes,
     FilePath,
+    Flag,
     MessageBytes,
     Seconds,
     conflict,
@@ -70,12 +71,12 @@ def _default_request_bytes(data: dict[str, Any]) -> int:
     return _MAX_REQUEST_BYTES[data.get("protocol", "http/protobuf")]
 
 
-class OtlpTracesConfig(Section):
-    """A destination of traces; it gets every accepted span."""
+class OtlpDestinationConfig(Section):
+    """A destination of one signal."""
 
     endpoint: str = Field(
-        description="The base URL http(s)://host[:port][/path], to which /v1/traces is added; "
-        "for grpc host:port or http(s)://host:port."
+        description="The base URL http(s)://host[:port][/path], to which /v1/traces or "
+        "/v1/metrics is added; for grpc host:port or http(s)://host:port."
     )
     protocol: Protocol = Field(default="http/protobuf", description="How OTLP is spoken.")
     headers: Headers = Field(
@@ -121,21 +122,35 @@ class OtlpTracesConfig(Section):
         return self
 
 
-class OtlpMetricsConfig(Section):
-    """A destination of metrics. No effect yet."""
+class OtlpTracesConfig(OtlpDestinationConfig):
+    """A destination of traces; it gets every accepted span."""
 
-    endpoint: str = Field(
-        description="As a destination of traces has it, with /v1/metrics added to the URL."
+
+class OtlpMetricsConfig(OtlpDestinationConfig):
+    """A destination of metrics: those that services send, and those derived from spans."""
+
+    service_metrics: Flag = Field(
+        default=True,
+        description="Forward what services send as OTLP metrics, as the bytes that were received.",
     )
-    protocol: Protocol = Field(default="http/protobuf", description="How OTLP is spoken.")
+    derived: Flag = Field(
+        default=True,
+        description="Push what is derived from spans, and spanmill's own metrics. No effect yet.",
+    )
+    interval: Seconds = Field(
+        default=15.0, description="How often derived metrics are pushed. No effect yet."
+    )
     histograms: Literal["native", "classic"] = Field(
-        default="native", description="The one form in which histograms are sent."
+        default="native",
+        description="The one form in which derived histograms are pushed. No effect yet.",
     )
 
     @model_validator(mode="after")
-    def _endpoint_fits_protocol(self) -> Self:
-        try:
-            parse_destination(self.endpoint, self.protocol, has_tls=False)
-        except ValueError as error:
-            raise conflict(str(error), "endpoint", "protocol") from None
+    def _gets_something(self) -> Self:
+        if not (self.service_metrics or self.derived):
+            raise conflict(
+                "service_metrics and derived are both off: nothing would be sent",
+                "service_metrics",
+                "derived",
+            )
         return self

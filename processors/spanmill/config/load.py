@@ -15,7 +15,6 @@ from spanmill.config.yaml_source import YamlError, read_yaml
 from spanmill.errors import ConfigError
 
 WITHOUT_EFFECT: Final = (
-    "exporters.otlp_metrics",
     "span_metrics.normalize_span_names",
     "state",
 )

@@ -115,10 +115,7 @@ class ExportersConfig(Section):
     ] = Field(default_factory=dict, description="Destinations of the traces, by name.")
     otlp_metrics: Annotated[
         Mapping[DestinationName, OtlpMetricsConfig], BeforeValidator(none_is_empty)
-    ] = Field(
-        default_factory=dict,
-        description="Destinations of the metrics, by name. No effect yet.",
-    )
+    ] = Field(default_factory=dict, description="Destinations of the metrics, by name.")
 
 
 class StateConfig(Section):

@@ -40,8 +40,8 @@ _RECORD_OVERHEAD = 200  # bytes that a queued record takes beside its payload; m
 class Entry(Generic[Decoded]):
     """What a receiver submits: the bytes, where they came from, and what they decode to.
 
-    `items` is the number of spans in `payload`. `decoded` spares the one who applies the record
-    a second decoding; it is never written anywhere.
+    `items` is the number of spans or metric points in `payload`. `decoded` spares the one who
+    applies the record a second decoding; it is never written anywhere.
     """
 
     payload: bytes
@@ -75,8 +75,10 @@ class Journal(Protocol[Decoded]):
         """
         ...
 
-    def cursor(self, name: str, max_bytes: int, expired: Callable[[int], None]) -> Cursor:
-        """A reader of all records from now on; call it before `start`.
+    def cursor(
+        self, name: str, signal: Signal, max_bytes: int, expired: Callable[[int], None]
+    ) -> Cursor:
+        """A reader of all records of a signal from now on; call it before `start`.
 
         While what it has not acknowledged takes more than `max_bytes`, its oldest records that
         were not yet read are given up, and `expired` gets the number of their items; so a record
@@ -156,9 +158,11 @@ class MemoryJournal(Generic[Decoded]):
         self._last_arrival_ns = 0
         self._thread: threading.Thread | None = None
 
-    def cursor(self, name: str, max_bytes: int, expired: Callable[[int], None]) -> Cursor:
-        """A reader of all records from now on; call it before `start`."""
-        cursor = _MemoryCursor(name, max_bytes, expired)
+    def cursor(
+        self, name: str, signal: Signal, max_bytes: int, expired: Callable[[int], None]
+    ) -> Cursor:
+        """A reader of all records of a signal from now on; call it before `start`."""
+        cursor = _MemoryCursor(name, signal, max_bytes, expired)
         self._cursors.append(cursor)
         return cursor
 
@@ -243,8 +247,11 @@ class _MemoryCursor:
     of tiny requests must not take many times the memory that was allowed.
     """
 
-    def __init__(self, name: str, max_bytes: int, expired: Callable[[int], None]) -> None:
+    def __init__(
+        self, name: str, signal: Signal, max_bytes: int, expired: Callable[[int], None]
+    ) -> None:
         self.name = name
+        self._signal = signal
         self._max_bytes = max_bytes
         self._expired = expired
         self._unread: deque[ReadRecord] = deque()
@@ -257,7 +264,7 @@ class _MemoryCursor:
     def append(self, record: Record[Decoded]) -> None:
         """Take a record in, and give up the oldest ones where there is no room for it."""
         entry = record.entry
-        if not entry.payload:
+        if entry.signal is not self._signal or not entry.payload:
             return
         with self._ready:
             self._unread.append(

@@ -1,4 +1,4 @@
-"""A serialised request split into smaller ones, at the borders of resources, scopes and spans."""
+"""A serialised request split into smaller ones, at the borders of resources, scopes and items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from spanmill.spans.splice import encode_varint
-from spanmill.spans.wire import Enclosures, find_spans
+from spanmill.spans.wire import Enclosures, Layout, find_spans
 
 _GROWTH: Final = 8
 """How many times as large as the payload the parts together may get before splitting ends."""
@@ -15,9 +15,10 @@ _GROWTH: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A request of its own with some of the spans.
+    """A request of its own with some of the items.
 
-    `items` is the number of its spans. `oversize` says that it is larger than was asked for.
+    `items` is the number of its spans or metric points. `oversize` says that it is larger than
+    was asked for.
     """
 
     payload: bytes
@@ -43,16 +44,22 @@ def split_request(payload: bytes, max_bytes: int) -> list[Part]:
     """
     if len(payload) <= max_bytes:
         return [Part(payload, count_spans(payload), oversize=False)]
-    return _Splitter(payload, max_bytes).parts()
+    layout = find_spans(payload)
+    return Splitter(payload, max_bytes, layout, range(len(layout) + 1)).parts()
 
 
 @dataclass(frozen=True, slots=True)
-class _Enclosure:
+class Enclosure:
     """The messages around a content, outermost first: the field's tag, and its other fields."""
 
     levels: tuple[tuple[bytes, bytes], ...]
 
+    def inside(self, tag: bytes, rest: bytes) -> Enclosure:
+        """The same with one more message, the innermost."""
+        return Enclosure((*self.levels, (tag, rest)))
+
     def size(self, content: int) -> int:
+        """How many bytes a content of this size and what encloses it are."""
         for tag, rest in reversed(self.levels):
             content += len(rest)
             if tag:
@@ -60,6 +67,7 @@ class _Enclosure:
         return content
 
     def wrap(self, content: bytes) -> bytes:
+        """The content in what encloses it: a request."""
         for tag, rest in reversed(self.levels):
             content = rest + content
             if tag:
@@ -67,8 +75,8 @@ class _Enclosure:
         return content
 
 
-class _Unit(NamedTuple):
-    """A field that goes into one part whole, if it can: where it is, its spans, its row."""
+class Unit(NamedTuple):
+    """A field that goes into one part whole, if it can: where it is, its items, its row."""
 
     begin: int
     end: int
@@ -76,59 +84,79 @@ class _Unit(NamedTuple):
     row: int
 
 
-_Descend = Callable[[_Unit, _Enclosure], None]
+Descend = Callable[[Unit, Enclosure], None]
 
 
-class _Splitter:
-    def __init__(self, payload: bytes, max_bytes: int) -> None:
+class Splitter:
+    """Splits one request.
+
+    `items_before` has an element for each row of the layout and one more: how many items stand
+    before it. `split_leaf` splits what is a row of the layout and more than one item.
+    """
+
+    split_leaf: Descend | None = None
+
+    def __init__(
+        self, payload: bytes, max_bytes: int, layout: Layout, items_before: Sequence[int]
+    ) -> None:
         self._payload = payload
         self._max_bytes = max_bytes
-        self._layout = find_spans(payload)
+        self._layout = layout
+        self._items_before = items_before
         self._parts: list[Part] = []
         self._written = 0
 
     def parts(self) -> list[Part]:
+        """The request in parts."""
         resources = self._layout.resources
-        first_spans = [0, *self._layout.scopes.last]
+        first_rows = [0, *self._layout.scopes.last]
         units = [
-            _Unit(
+            Unit(
                 resources.tag[row],
                 resources.end[row],
-                first_spans[resources.last[row]] - first_spans[_first(resources, row)],
+                self._items(first_rows[_first(resources, row)], first_rows[resources.last[row]]),
                 row,
             )
             for row in range(len(resources))
         ]
-        enclosure = _Enclosure(((b"", self._rest(0, len(self._payload), units)),))
-        self._pack(units, enclosure, self._split_resource)
+        enclosure = Enclosure(((b"", self.rest(0, len(self._payload), units)),))
+        self.pack(units, enclosure, self._split_resource)
         # Unknown fields alone can be too much, too.
         return self._parts or [Part(self._payload, 0, oversize=True)]
 
-    def _split_resource(self, resource: _Unit, enclosure: _Enclosure) -> None:
+    def _split_resource(self, resource: Unit, enclosure: Enclosure) -> None:
         resources, scopes = self._layout.resources, self._layout.scopes
         units = [
-            _Unit(scopes.tag[row], scopes.end[row], scopes.last[row] - _first(scopes, row), row)
+            Unit(
+                scopes.tag[row],
+                scopes.end[row],
+                self._items(_first(scopes, row), scopes.last[row]),
+                row,
+            )
             for row in range(_first(resources, resource.row), resources.last[resource.row])
         ]
         inside = self._inside(enclosure, resources, resource.row, units)
-        self._pack(units, inside, self._split_scope)
+        self.pack(units, inside, self._split_scope)
 
-    def _split_scope(self, scope: _Unit, enclosure: _Enclosure) -> None:
+    def _split_scope(self, scope: Unit, enclosure: Enclosure) -> None:
         scopes, layout = self._layout.scopes, self._layout
         units = [
-            _Unit(layout.span_tag[row], layout.span_end[row], 1, row)
+            Unit(layout.span_tag[row], layout.span_end[row], self._items(row, row + 1), row)
             for row in range(_first(scopes, scope.row), scopes.last[scope.row])
         ]
-        self._pack(units, self._inside(enclosure, scopes, scope.row, units), None)
+        self.pack(units, self._inside(enclosure, scopes, scope.row, units), self.split_leaf)
 
     def _inside(
-        self, enclosure: _Enclosure, level: Enclosures, row: int, units: Iterable[_Unit]
-    ) -> _Enclosure:
+        self, enclosure: Enclosure, level: Enclosures, row: int, units: Iterable[Unit]
+    ) -> Enclosure:
         tag = self._payload[level.tag[row] : level.length[row]]
-        rest = self._rest(level.begin[row], level.end[row], units)
-        return _Enclosure((*enclosure.levels, (tag, rest)))
+        return enclosure.inside(tag, self.rest(level.begin[row], level.end[row], units))
 
-    def _rest(self, begin: int, end: int, units: Iterable[_Unit]) -> bytes:
+    def _items(self, first: int, last: int) -> int:
+        """How many items the rows of the layout from `first` to before `last` hold."""
+        return self._items_before[last] - self._items_before[first]
+
+    def rest(self, begin: int, end: int, units: Iterable[Unit]) -> bytes:
         """What a message holds beside these fields."""
         pieces = []
         for unit in units:
@@ -137,11 +165,9 @@ class _Splitter:
         pieces.append(self._payload[begin:end])
         return b"".join(pieces)
 
-    def _pack(
-        self, units: Iterable[_Unit], enclosure: _Enclosure, descend: _Descend | None
-    ) -> None:
+    def pack(self, units: Iterable[Unit], enclosure: Enclosure, descend: Descend | None) -> None:
         """Fill parts with units in their order; one that is too large is split by `descend`."""
-        waiting: list[_Unit] = []
+        waiting: list[Unit] = []
         waiting_size = 0
         for unit in units:
             size = unit.end - unit.begin
@@ -161,7 +187,7 @@ class _Splitter:
             waiting, waiting_size = [], 0
         self._emit(waiting, enclosure)
 
-    def _emit(self, units: Sequence[_Unit], enclosure: _Enclosure) -> None:
+    def _emit(self, units: Sequence[Unit], enclosure: Enclosure) -> None:
         if not units:
             return
         content = b"".join(self._payload[unit.begin : unit.end] for unit in units)

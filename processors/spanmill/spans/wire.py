@@ -66,6 +66,8 @@ class Enclosures:
 class Layout:
     """Where resources, scopes and spans stand in a serialised `ExportTraceServiceRequest`.
 
+    An `ExportMetricsServiceRequest` has the same shape, with metrics for spans.
+
     `resources` are its ResourceSpans, `scopes` their ScopeSpans. A span's field begins at
     `span_tag`, its content is `span_begin` to `span_end`. `deprecated` holds the rows of
     `resources` whose scopes were found in `instrumentation_library_spans` (field 1000), the
@@ -142,6 +144,18 @@ def find_spans(body: bytes) -> Layout:
     Raises UndecodableError where the bytes are no protobuf as far as they are walked, and
     TooManyMessagesError as soon as there are more than `MAX_MESSAGES`.
     """
+    return _find(body, RESOURCE_DEPRECATED_SCOPE_SPANS)
+
+
+def find_metrics(body: bytes) -> Layout:
+    """Where the metrics stand in a request of metrics, as far as `find_spans` finds spans.
+
+    Its resources never had a field 1000 that held scopes under another name. Raises the same.
+    """
+    return _find(body, None)
+
+
+def _find(body: bytes, deprecated_tag: int | None) -> Layout:
     layout = Layout()
     resources = layout.resources
     position, end = 0, len(body)
@@ -156,7 +170,7 @@ def find_spans(body: bytes) -> Layout:
         begin, position = read_length(body, position, end)
         resources.begin.append(begin)
         resources.end.append(position)
-        _find_in_resource(body, begin, position, layout)
+        _find_in_resource(body, begin, position, layout, deprecated_tag)
         resources.last.append(len(layout.scopes))
     return layout
 
@@ -169,7 +183,9 @@ def _most_spans(layout: Layout) -> int:
     return most
 
 
-def _find_in_resource(body: bytes, begin: int, end: int, layout: Layout) -> None:
+def _find_in_resource(
+    body: bytes, begin: int, end: int, layout: Layout, deprecated_tag: int | None
+) -> None:
     current: list[tuple[int, int]] = []
     deprecated: list[tuple[int, int]] = []
     most_scopes = _most_spans(layout) - len(layout)
@@ -181,7 +197,7 @@ def _find_in_resource(body: bytes, begin: int, end: int, layout: Layout) -> None
             raise TooManyMessagesError(MAX_MESSAGES)
         if tag == RESOURCE_SCOPE_SPANS:
             current.append((field_start, position))
-        elif tag == RESOURCE_DEPRECATED_SCOPE_SPANS:
+        elif tag == deprecated_tag:
             deprecated.append((field_start, position))
         position = skip_field(body, tag, position, end)
     if deprecated and not current:

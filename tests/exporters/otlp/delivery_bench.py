@@ -8,6 +8,8 @@ from spanmill.exporters.otlp.account import Account
 from spanmill.exporters.otlp.delivery import Delivery
 from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
+from spanmill.exporters.otlp.signals import TRACES
+from spanmill.journal.log import Signal
 from spanmill.testing import ManualClock
 
 KIB = 1024
@@ -20,11 +22,15 @@ class Bench:
     def __init__(self, max_request_bytes: int = MIB, max_queue_bytes: int = 64 * MIB) -> None:
         clock = ManualClock()
         self.house = House("tempo", clock=clock)
-        account = Account("tempo", self.house.telemetry, self.house.registry.lock)
-        self.cursor = self.house.journal.cursor("tempo", max_queue_bytes, account.expired)
+        account = Account("tempo", TRACES, self.house.telemetry, self.house.registry.lock)
+        self.cursor = self.house.journal.cursor(
+            "tempo", Signal.TRACES, max_queue_bytes, account.expired
+        )
         self.house.registry.before_snapshot(lambda: account.show_queue(self.cursor))
         self.house.open()
-        self.delivery = Delivery(self.cursor, account, Notices("tempo", clock), max_request_bytes)
+        self.delivery = Delivery(
+            self.cursor, account, Notices("tempo", TRACES, clock), max_request_bytes
+        )
         self.delivered: list[bytes] = []
 
     def accept(self, *payloads: bytes) -> None:
@@ -40,7 +46,7 @@ class Bench:
     def pending(self) -> bytes:
         request = self.delivery.next_request()
         assert request is not None
-        assert request.spans == len(names_in(request.payload))
+        assert request.items == len(names_in(request.payload))
         return request.payload
 
     def answer(self, reply: Delivered | TooLarge | Permanent) -> None:

@@ -10,7 +10,8 @@ from spanmill.clock import Clock, SystemClock
 from spanmill.exporters.otlp.destination import OtlpDestination
 from spanmill.exporters.otlp.factory import build_destination
 from spanmill.exporters.otlp.settings import DestinationSettings
-from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
+from spanmill.exporters.otlp.signals import TRACES, OtlpSignal
+from spanmill.journal.log import Entry, MemoryJournal, Record
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Values
 from spanmill.telemetry import EXPORT_OUTCOMES, Telemetry
@@ -24,9 +25,10 @@ class House:
     def __init__(self, *names: str, clock: Clock | None = None, seed: int = 1) -> None:
         self.clock = clock or SystemClock()
         self.registry = Registry(self.clock)
-        self.telemetry = Telemetry(self.registry, names)
+        self.telemetry = Telemetry(self.registry, names, names)
         self.journal: MemoryJournal[None] = MemoryJournal(self.clock, self.registry.lock)
         self.names = names
+        self.settings: list[DestinationSettings] = []
         self.accepted: list[bytes] = []
         self._rng = random.Random(seed)
         self._destinations: list[OtlpDestination] = []
@@ -41,6 +43,7 @@ class House:
             rng=self._rng,
         )
         self._destinations.append(destination)
+        self.settings.append(settings)
         return destination
 
     def open(self, *settings: DestinationSettings) -> None:
@@ -51,11 +54,13 @@ class House:
         for destination in self._destinations:
             destination.start()
 
-    def submit(self, payload: bytes, spans: int) -> Future[Record[None]]:
-        return self.journal.submit(Entry(payload, Signal.TRACES, "test", spans, None))
+    def submit(
+        self, payload: bytes, items: int, signal: OtlpSignal = TRACES
+    ) -> Future[Record[None]]:
+        return self.journal.submit(Entry(payload, signal.signal, "test", items, None))
 
-    def accept(self, payload: bytes, spans: int) -> None:
-        self.submit(payload, spans).result(TIMEOUT)
+    def accept(self, payload: bytes, items: int, signal: OtlpSignal = TRACES) -> None:
+        self.submit(payload, items, signal).result(TIMEOUT)
 
     def close(self, seconds: float = TIMEOUT) -> None:
         self.journal.close()
@@ -75,28 +80,30 @@ class House:
             if labels is not None
         }
 
-    def outcomes(self, name: str = "tempo") -> dict[str, int]:
-        """What became of the spans for a destination, without outcomes that never happened.
+    def outcomes(self, name: str = "tempo", signal: OtlpSignal = TRACES) -> dict[str, int]:
+        """What became of the items for a destination, without outcomes that never happened.
 
         Fails where they and what is queued are not all that was accepted.
         """
         scrape = self.scrape()
+        items = "spans" if signal is TRACES else "metric_points"
         found = {
-            outcome: scrape["spanmill_export_spans_total", (name, outcome)]
+            outcome: scrape[f"spanmill_export_{items}_total", (name, outcome)]
             for outcome in EXPORT_OUTCOMES
         }
-        found["queued"] = scrape["spanmill_export_queued_spans", (name,)]
-        accepted = scrape["spanmill_spans_accepted_total", ("counted_own",)]
+        found["queued"] = scrape[f"spanmill_export_queued_{items}", (name,)]
+        accepted = scrape[f"spanmill_{items}_accepted_total", ("counted_own",)]
         assert sum(found.values()) == accepted, (found, accepted)
-        return {outcome: spans for outcome, spans in found.items() if spans}
+        return {outcome: number for outcome, number in found.items() if number}
 
-    def settled(self, name: str = "tempo") -> bool:
+    def settled(self, name: str = "tempo", signal: OtlpSignal = TRACES) -> bool:
         """Whether nothing is queued for a destination."""
-        return "queued" not in self.outcomes(name)
+        return "queued" not in self.outcomes(name, signal)
 
     def _apply(self, record: Record[None]) -> None:
         self.accepted.append(record.entry.payload)
-        self.telemetry.spans_accepted.add(record.entry.items, "counted_own")
+        books = self.telemetry.books_of(record.entry.signal)
+        books.accepted.add(record.entry.items, "counted_own")
 
 
 class Scraper:
@@ -119,8 +126,8 @@ class Scraper:
     def _run(self) -> None:
         while not self._stopped.is_set() and not self._wrong:
             try:
-                for name in self._house.names:
-                    self._house.outcomes(name)
+                for settings in self._house.settings:
+                    self._house.outcomes(settings.name, settings.signal)
             except AssertionError as error:
                 self._wrong.append(error)
             self.scrapes += 1

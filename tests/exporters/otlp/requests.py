@@ -1,7 +1,10 @@
-"""Serialised requests of spans, made small or large on purpose."""
+"""Serialised requests of spans and of points, made small or large on purpose."""
 
 from __future__ import annotations
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 Flat = list[tuple[bytes, bytes, bytes]]
@@ -22,6 +25,35 @@ def request_of(
         span.span_id = (number + 1).to_bytes(8, "big")
         span.trace_state = "x" * padding
     return request.SerializeToString()
+
+
+def metrics_of(
+    *names: str, service: str = "shop", padding: int = 0, points_per_metric: int = 1000
+) -> bytes:
+    """A request with a point for each name, an attribute; `padding` bytes make each larger."""
+    request = ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    resource.resource.attributes.add(key="service.name").value.string_value = service
+    scope = resource.scope_metrics.add()
+    for number, name in enumerate(names):
+        if number % points_per_metric == 0:
+            metric = scope.metrics.add(name=f"metric_{number}", unit="By")
+        point = metric.gauge.data_points.add(as_int=number, time_unix_nano=1)
+        point.attributes.add(key="name").value.string_value = name
+        point.attributes.add(key="padding").value.string_value = "x" * padding
+    return request.SerializeToString()
+
+
+def points_in(payload: bytes) -> list[str]:
+    """The names of the points of `metrics_of`."""
+    request = ExportMetricsServiceRequest.FromString(payload)
+    return [
+        point.attributes[0].value.string_value
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.gauge.data_points
+    ]
 
 
 def names_in(payload: bytes) -> list[str]:

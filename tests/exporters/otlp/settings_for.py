@@ -11,6 +11,7 @@ from spanmill.exporters.otlp.settings import (
     RetrySettings,
     TlsSettings,
 )
+from spanmill.exporters.otlp.signals import TRACES, OtlpSignal
 
 MIB = 1 << 20
 NEVER = RetrySettings(initial_interval=1e6, max_interval=1e6, multiplier=1.0)
@@ -22,6 +23,7 @@ def settings_for(
     protocol: Protocol = "http/protobuf",
     *,
     name: str = "tempo",
+    signal: OtlpSignal = TRACES,
     headers: Mapping[str, str] | None = None,
     compression: Literal["none", "gzip"] = "none",
     timeout: float = 20.0,
@@ -34,6 +36,7 @@ def settings_for(
     url = f"http://127.0.0.1:{endpoint}" if isinstance(endpoint, int) else endpoint
     return DestinationSettings(
         name=name,
+        signal=signal,
         endpoint=parse_destination(url, protocol, has_tls=tls is not None),
         protocol=protocol,
         max_request_bytes=max_request_bytes,

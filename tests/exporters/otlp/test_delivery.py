@@ -12,6 +12,7 @@ from exporters.otlp.requests import flatten, names_in, request_of
 from spanmill.exporters.otlp.delivery import SMALLEST_REQUEST
 from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
+from spanmill.exporters.otlp.signals import TRACES
 from spanmill.testing import ManualClock
 
 
@@ -133,7 +134,7 @@ def test_rejections_are_said_once_a_minute_with_the_number_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = ManualClock()
-    notices = Notices("tempo", clock)
+    notices = Notices("tempo", TRACES, clock)
     for _ in range(4):
         notices.warn("destination rejected a request", reason="answered 400")
     clock.advance(61)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporters.otlp.house import House
@@ -9,9 +11,9 @@ from exporters.otlp.log_lines import BACK, LOST, fields, messages
 from exporters.otlp.peers import HttpPeer
 from exporters.otlp.requests import request_of
 from exporters.otlp.settings_for import settings_for
-from spanmill.exporters.otlp import delivery
 from spanmill.exporters.otlp.http import HttpSender
 from spanmill.exporters.otlp.sender import Reply
+from spanmill.exporters.otlp.signals import TRACES
 from spanmill.spans.split import Part
 from waiting import Eventually
 
@@ -23,13 +25,12 @@ def test_a_fault_of_ours_costs_one_request_and_not_the_destination(
     http_peer: HttpPeer,
     eventually: Eventually,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def faulty(payload: bytes, limit: int) -> list[Part]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(delivery, "split_request", faulty)
-    house.open(settings_for(http_peer.port, max_request_bytes=KIB))
+    signal = replace(TRACES, split=faulty)
+    house.open(settings_for(http_peer.port, signal=signal, max_request_bytes=KIB))
     house.accept(request_of("large", padding=KIB), 1)
     eventually(house.settled, "the first is given up")
     house.accept(request_of("a"), 1)

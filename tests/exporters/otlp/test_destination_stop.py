@@ -34,7 +34,7 @@ def test_stopping_flushes_what_is_queued_and_says_how_much(http_peer: HttpPeer) 
     flushed = destination.stop(time.monotonic() + 20)
     assert flushed.name == "tempo"
     assert flushed.left == 0
-    assert flushed.spans <= 300 - before
+    assert flushed.items <= 300 - before
     assert house.outcomes() == {"delivered": 300}
     assert b"".join(http_peer.taken) == b"".join(house.accepted)
 
@@ -50,7 +50,7 @@ def test_stopping_ends_a_long_wait_with_one_more_attempt(
     eventually(lambda: caplog.records, "it waits to try again")
     house.journal.close()
     flushed = destination.stop(time.monotonic() + 20)
-    assert (flushed.spans, flushed.left) == (2, 0)
+    assert (flushed.items, flushed.left) == (2, 0)
     assert taken_names(http_peer) == ["a", "b"]
 
 
@@ -66,7 +66,7 @@ def test_stopping_gives_up_at_the_deadline(
     eventually(lambda: http_peer.seen, "a request is in flight")
     house.journal.close()
     flushed = destination.stop(time.monotonic() + 0.2)
-    assert (flushed.spans, flushed.left) == (0, 2)
+    assert (flushed.items, flushed.left) == (0, 2)
     assert house.outcomes() == {"queued": 2}
 
 
@@ -95,7 +95,7 @@ def test_stopping_an_idle_destination_takes_no_time(
     begun = time.monotonic()
     flushed = destination.stop(begun + 1000)
     assert time.monotonic() - begun < 20
-    assert (flushed.spans, flushed.left) == (0, 0)
+    assert (flushed.items, flushed.left) == (0, 0)
 
 
 def test_a_destination_that_was_never_started_stops(http_peer: HttpPeer) -> None:

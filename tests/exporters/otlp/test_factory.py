@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,12 +9,15 @@ import pytest
 
 from exporters.otlp.house import House
 from exporters.otlp.peers import HttpPeer
-from exporters.otlp.requests import request_of
+from exporters.otlp.requests import metrics_of, request_of
 from spanmill.config.endpoints import Destination
 from spanmill.config.exporters import OtlpTracesConfig
+from spanmill.config.model import ExportersConfig
 from spanmill.errors import StartError
 from spanmill.exporters.otlp.factory import build_destinations, settings_of
 from spanmill.exporters.otlp.settings import RetrySettings, TlsSettings
+from spanmill.exporters.otlp.signals import METRICS, TRACES
+from waiting import Eventually
 
 MIB = 1 << 20
 
@@ -24,9 +26,14 @@ def config(**keys: object) -> OtlpTracesConfig:
     return OtlpTracesConfig.model_validate(keys)
 
 
+def exporters(**keys: object) -> ExportersConfig:
+    return ExportersConfig.model_validate(keys)
+
+
 def test_every_key_reaches_the_destination() -> None:
     settings = settings_of(
         "jaeger",
+        TRACES,
         config(
             endpoint="https://jaeger.example:4317",
             protocol="grpc",
@@ -53,39 +60,62 @@ def test_every_key_reaches_the_destination() -> None:
 
 def test_credentials_are_not_shown() -> None:
     settings = settings_of(
-        "tempo", config(endpoint="http://tempo:4318", headers={"Authorization": "Bearer secret"})
+        "tempo",
+        TRACES,
+        config(endpoint="http://tempo:4318", headers={"Authorization": "Bearer secret"}),
     )
     assert "secret" not in repr(settings)
 
 
-def test_a_configured_destination_delivers_under_its_name(
-    http_peer: HttpPeer, eventually: Callable[[Callable[[], object], str], None]
+def test_one_name_can_be_a_destination_of_traces_and_of_metrics(
+    http_peer: HttpPeer, eventually: Eventually
 ) -> None:
     house = House("backup")
-    (destination,) = build_destinations(
-        {"backup": config(endpoint=f"http://127.0.0.1:{http_peer.port}")},
+    backup = {"backup": {"endpoint": f"http://127.0.0.1:{http_peer.port}"}}
+    destinations = build_destinations(
+        exporters(otlp_traces=backup, otlp_metrics=backup),
         house.journal,
         house.telemetry,
         house.registry,
         house.clock,
     )
     house.open()
-    destination.start()
+    for destination in destinations:
+        destination.start()
     house.accept(request_of("a"), 1)
-    eventually(lambda: house.settled("backup"), "the request is delivered")
+    house.accept(metrics_of("b", "c"), 2, METRICS)
+    for signal in (TRACES, METRICS):
+        eventually(lambda s=signal: house.settled("backup", s), "it is delivered")  # type: ignore[misc]  # bound now
     assert house.outcomes("backup") == {"delivered": 1}
+    assert house.outcomes("backup", METRICS) == {"delivered": 2}
+    sent = dict(zip(http_peer.paths, http_peer.taken, strict=True))
+    assert sent == {"/v1/traces": request_of("a"), "/v1/metrics": metrics_of("b", "c")}
     house.journal.close()
-    destination.stop(house.clock.monotonic() + 20)
+    for destination in destinations:
+        destination.stop(house.clock.monotonic() + 20)
+
+
+def test_a_metric_destination_of_derived_metrics_alone_gets_nothing_forwarded() -> None:
+    house = House("prometheus")
+    settings = {"endpoint": "http://127.0.0.1:9", "service_metrics": False}
+    assert not build_destinations(
+        exporters(otlp_metrics={"prometheus": settings}),
+        house.journal,
+        house.telemetry,
+        house.registry,
+        house.clock,
+    )
 
 
 def test_a_file_that_is_not_there_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     house = House("tempo")
     missing = tmp_path / "ca.pem"
+    unusable = {"endpoint": "https://tempo:4318", "tls": {"ca_file": str(missing)}}
     with pytest.raises(
         StartError, match=rf"^exporters\.otlp_traces\.tempo\.tls\.ca_file: .*{missing}"
     ):
         build_destinations(
-            {"tempo": config(endpoint="https://tempo:4318", tls={"ca_file": str(missing)})},
+            exporters(otlp_traces={"tempo": unusable}),
             house.journal,
             house.telemetry,
             house.registry,

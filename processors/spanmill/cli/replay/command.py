@@ -21,10 +21,10 @@ from spanmill.cli.replay.transmission import REQUEST_TIMEOUT, RETRY, Sent, Trans
 from spanmill.clock import Clock, SystemClock
 from spanmill.config.endpoints import Protocol, parse_destination
 from spanmill.errors import StartError
-from spanmill.exporters.otlp.grpc import GrpcSender
-from spanmill.exporters.otlp.http import HttpSender
+from spanmill.exporters.otlp.factory import build_sender
 from spanmill.exporters.otlp.sender import Sender
 from spanmill.exporters.otlp.settings import DestinationSettings, TlsSettings
+from spanmill.exporters.otlp.signals import TRACES
 
 EXIT_REJECTED: Final = 1
 EXIT_INTERRUPTED: Final = 130
@@ -147,6 +147,7 @@ def _sender(endpoint: str, protocol: Protocol, clock: Clock) -> Sender:
         raise StartError(f"--to: {error}") from error
     settings = DestinationSettings(
         name="replay",
+        signal=TRACES,
         endpoint=destination,
         protocol=protocol,
         headers={},
@@ -158,7 +159,7 @@ def _sender(endpoint: str, protocol: Protocol, clock: Clock) -> Sender:
         tls=TlsSettings(),
         user_agent=f"spanmill-replay/{version('spanmill')}",
     )
-    return GrpcSender(settings) if protocol == "grpc" else HttpSender(settings, clock)
+    return build_sender(settings, clock)
 
 
 def _rate(text: str) -> float:

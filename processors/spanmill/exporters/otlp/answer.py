@@ -15,7 +15,10 @@ _LONGEST_TEXT: Final = 300
 
 
 def read_success(body: bytes) -> Delivered:
-    """What a success says: which spans were rejected nevertheless, or a warning."""
+    """What a success says: how many items were rejected nevertheless, or a warning.
+
+    An `ExportMetricsServiceResponse` has the same fields, `rejected_data_points` for spans.
+    """
     try:
         partial = ExportTraceServiceResponse.FromString(body).partial_success
     except DecodeError:

@@ -20,7 +20,6 @@ from spanmill.exporters.otlp.account import (
 from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 from spanmill.journal.log import Cursor, ReadRecord
-from spanmill.spans.split import split_request
 
 SMALLEST_REQUEST: Final = 64 * 1024
 """Bytes below which the size of a request is not taken for what is wrong with it.
@@ -30,10 +29,10 @@ Unless the destination says so; then it is split, but the next ones are joined u
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A serialised `ExportTraceServiceRequest` and the number of its spans."""
+    """A serialised request and the number of its items (spans or points)."""
 
     payload: bytes
-    spans: int
+    items: int
 
 
 @dataclass(slots=True)
@@ -53,7 +52,7 @@ class Delivery:
     """Joins records to requests, splits those that are too large, and settles the outcomes.
 
     Requests go out in the order of the records. A record counts as queued until the last of
-    its spans was answered for.
+    its items was answered for.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class Delivery:
         self._cursor = cursor
         self._account = account
         self._notices = notices
+        self._signal = account.signal
         self._max_request_bytes = max_request_bytes
         self._ceiling = max_request_bytes
         self._join_bytes = max_request_bytes
@@ -115,7 +115,7 @@ class Delivery:
         self._join_bytes = max(min(self._join_bytes, size // 2), self._floor)
         if len(batch.records) > 1:
             self._halve_records(batch)
-        elif parts := _halves(batch.requests[0]):
+        elif parts := self._halves(batch.requests[0]):
             batch.requests.popleft()
             batch.requests.extendleft(reversed(parts))
 
@@ -131,20 +131,20 @@ class Delivery:
             self._close(batch, EXPIRED)
 
     def abandon(self) -> None:
-        """The batch in hand can't be handled: its spans are dead letters."""
+        """The batch in hand can't be handled: its items are dead letters."""
         if self._batches:
             self._close(self._batches[0], DEAD_LETTERED)
 
     def _prepare(self, batch: _Batch) -> None:
-        spans = sum(record.items for record in batch.records)
+        items = sum(record.items for record in batch.records)
         if len(batch.records) > 1:
-            batch.requests.append(Request(b"".join(r.payload for r in batch.records), spans))
+            batch.requests.append(Request(b"".join(r.payload for r in batch.records), items))
             return
         (record,) = batch.records
         if len(record.payload) <= self._ceiling:
-            batch.requests.append(Request(record.payload, spans))
+            batch.requests.append(Request(record.payload, items))
             return
-        for part in split_request(record.payload, self._ceiling):
+        for part in self._signal.split(record.payload, self._ceiling):
             if len(part.payload) > self._max_request_bytes:
                 self._dead_letter(batch, part.items, "it is larger than max_request_bytes")
             else:
@@ -152,13 +152,14 @@ class Delivery:
 
     def _delivered(self, batch: _Batch, reply: Delivered) -> None:
         request = batch.requests.popleft()
-        rejected = min(reply.rejected, request.spans)
-        batch.outcomes[DELIVERED] += request.spans - rejected
+        rejected = min(reply.rejected, request.items)
+        batch.outcomes[DELIVERED] += request.items - rejected
         batch.outcomes[REJECTED] += rejected
         self._join_bytes = min(self._join_bytes * 2, self._ceiling)
         if rejected:
+            items = self._signal.items
             self._notices.warn(
-                "destination rejected some spans", spans=rejected, reason=reply.message
+                f"destination rejected some {items}", **{items: rejected}, reason=reply.message
             )
         elif reply.message:
             self._notices.warn("destination warns", warning=reply.message)
@@ -170,10 +171,10 @@ class Delivery:
     def _too_large(self, batch: _Batch, reply: TooLarge) -> None:
         request = batch.requests[0]
         size = len(request.payload)
-        parts = _halves(request) if len(batch.records) == 1 else []
+        parts = self._halves(request) if len(batch.records) == 1 else []
         if len(batch.records) == 1 and not parts:
             batch.requests.popleft()
-            self._dead_letter(batch, request.spans, reply.reason)
+            self._dead_letter(batch, request.items, reply.reason)
             return
         self._ceiling = max(min(self._ceiling, size // 2), self._floor)
         self._join_bytes = min(self._join_bytes, self._ceiling)
@@ -194,14 +195,27 @@ class Delivery:
             self._replace_first([(record,) for record in batch.records])
             return
         request = batch.requests.popleft()
-        batch.outcomes[REJECTED] += request.spans
+        batch.outcomes[REJECTED] += request.items
         self._notices.warn(
-            "destination rejected a request", spans=request.spans, reason=reply.reason
+            "destination rejected a request",
+            **{self._signal.items: request.items},
+            reason=reply.reason,
         )
 
-    def _dead_letter(self, batch: _Batch, spans: int, reason: str) -> None:
-        batch.outcomes[DEAD_LETTERED] += spans
-        self._notices.warn("a span is too large to be sent", spans=spans, reason=reason)
+    def _dead_letter(self, batch: _Batch, items: int, reason: str) -> None:
+        batch.outcomes[DEAD_LETTERED] += items
+        self._notices.warn(
+            f"a {self._signal.item} is too large to be sent",
+            **{self._signal.items: items},
+            reason=reason,
+        )
+
+    def _halves(self, request: Request) -> list[Request]:
+        """The request in parts of at most half its size where its items allow; empty if one."""
+        if request.items <= 1:
+            return []
+        parts = self._signal.split(request.payload, len(request.payload) // 2)
+        return [Request(part.payload, part.items) for part in parts] if len(parts) > 1 else []
 
     def _halve_records(self, batch: _Batch) -> None:
         middle = len(batch.records) // 2
@@ -214,8 +228,8 @@ class Delivery:
 
     def _close(self, batch: _Batch, outcome: str) -> None:
         """End a batch early: what has no outcome yet gets this one."""
-        spans = sum(record.items for record in batch.records)
-        batch.outcomes[outcome] += spans - batch.outcomes.total()
+        items = sum(record.items for record in batch.records)
+        batch.outcomes[outcome] += items - batch.outcomes.total()
         batch.requests.clear()
         self._settle_if_done(batch)
 
@@ -224,11 +238,3 @@ class Delivery:
             return
         self._batches.popleft()
         self._account.settle(self._cursor, batch.records, batch.outcomes)
-
-
-def _halves(request: Request) -> list[Request]:
-    """The request in parts of at most half its size where its spans allow; empty if it is one."""
-    if request.spans <= 1:
-        return []
-    parts = split_request(request.payload, len(request.payload) // 2)
-    return [Request(part.payload, part.items) for part in parts] if len(parts) > 1 else []

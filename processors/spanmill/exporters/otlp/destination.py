@@ -1,4 +1,4 @@
-"""One trace destination: a thread that sends what its cursor reads."""
+"""One destination: a thread that sends what its cursor reads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.outage import Outage
 from spanmill.exporters.otlp.sender import Reply, Retry, Sender
 from spanmill.exporters.otlp.settings import DestinationSettings
+from spanmill.exporters.otlp.signals import OtlpSignal
 from spanmill.journal.log import Cursor
 
 _log = logging.getLogger(__name__)
@@ -28,10 +29,11 @@ _ABORT_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """What a destination still got while it was stopped, and what it didn't, in spans."""
+    """What a destination still got while it was stopped, and what it didn't, in spans or points."""
 
     name: str
-    spans: int
+    signal: OtlpSignal
+    items: int
     left: int
 
 
@@ -57,7 +59,8 @@ class OtlpDestination:
         self._sender = sender
         self._account = account
         self._clock = clock
-        self._notices = Notices(settings.name, clock)
+        self._signal = settings.signal
+        self._notices = Notices(settings.name, settings.signal, clock)
         self._delivery = Delivery(cursor, account, self._notices, settings.max_request_bytes)
         self._backoff = Backoff(settings.retry, rng)
         self._outage = Outage(account, clock)
@@ -70,7 +73,9 @@ class OtlpDestination:
         self._deadline = 0.0
         self._delivered_before_stop = 0
         self._thread = threading.Thread(
-            target=self._run, name=f"destination-{settings.name}", daemon=True
+            target=self._run,
+            name=f"destination-{settings.signal.name}-{settings.name}",
+            daemon=True,
         )
 
     def start(self) -> None:
@@ -94,8 +99,8 @@ class OtlpDestination:
         self._sender.close()
         if self._thread.is_alive():
             self._thread.join(_ABORT_SECONDS)
-        spans = self._account.total(DELIVERED) - self._delivered_before_stop
-        return Flushed(self.name, spans, self._cursor.queued_items)
+        items = self._account.total(DELIVERED) - self._delivered_before_stop
+        return Flushed(self.name, self._signal, items, self._cursor.queued_items)
 
     def stop(self, deadline: float) -> Flushed:
         """Flush and end; with several destinations begin to stop all before finishing one."""
@@ -108,8 +113,8 @@ class OtlpDestination:
                 more = self._step()
             except Exception:  # noqa: BLE001 - a fault of ours must cost one request, not all
                 _log.exception(
-                    "a request could not be handled, its spans are given up",
-                    extra={"destination": self.name},
+                    f"a request could not be handled, its {self._signal.items} are given up",
+                    extra={"destination": self.name, "signal": self._signal.name},
                 )
                 self._delivery.abandon()
                 self._attempts = 0
@@ -160,7 +165,7 @@ class OtlpDestination:
                 self._sender_fault_told = True
                 _log.exception(
                     "the sender failed, its request will be sent again",
-                    extra={"destination": self.name},
+                    extra={"destination": self.name, "signal": self._signal.name},
                 )
             # The content or its size may be what it fails on.
             return Retry(f"the sender failed: {type(error).__name__}", unanswered=True)
@@ -178,7 +183,8 @@ class OtlpDestination:
         expired = self._account.total(EXPIRED)
         if expired > self._expired_told and not self._outage.lasts:
             self._notices.warn(
-                "destination is too slow, its oldest spans expire", expired_spans_total=expired
+                f"destination is too slow, its oldest {self._signal.items} expire",
+                **{f"expired_{self._signal.items}_total": expired},
             )
         self._expired_told = expired
 

@@ -1,14 +1,14 @@
-"""Builds trace destinations out of the configuration."""
+"""Builds destinations out of the configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.metadata import version
 from random import Random
 from typing import TypeVar
 
 from spanmill.clock import Clock
-from spanmill.config.exporters import OtlpTracesConfig
+from spanmill.config.exporters import OtlpDestinationConfig
+from spanmill.config.model import ExportersConfig
 from spanmill.exporters.otlp.account import Account
 from spanmill.exporters.otlp.destination import OtlpDestination
 from spanmill.exporters.otlp.grpc import GrpcSender
@@ -19,6 +19,7 @@ from spanmill.exporters.otlp.settings import (
     RetrySettings,
     TlsSettings,
 )
+from spanmill.exporters.otlp.signals import METRICS, TRACES, OtlpSignal
 from spanmill.journal.log import Journal
 from spanmill.series.registry import Registry
 from spanmill.telemetry import Telemetry
@@ -27,30 +28,39 @@ Decoded = TypeVar("Decoded")
 
 
 def build_destinations(
-    configs: Mapping[str, OtlpTracesConfig],
+    config: ExportersConfig,
     journal: Journal[Decoded],
     telemetry: Telemetry,
     registry: Registry,
     clock: Clock,
 ) -> list[OtlpDestination]:
-    """The destinations, each with a cursor; before the journal starts.
+    """The destinations of what was received, each with a cursor; before the journal starts.
 
     Raises StartError where a file that a destination needs can't be used.
     """
+    settings = [
+        *(settings_of(name, TRACES, traces) for name, traces in config.otlp_traces.items()),
+        *(
+            settings_of(name, METRICS, metrics)
+            for name, metrics in config.otlp_metrics.items()
+            if metrics.service_metrics
+        ),
+    ]
     return [
-        build_destination(
-            settings_of(name, config), journal, telemetry, registry, clock=clock, rng=Random()
-        )
-        for name, config in configs.items()
+        build_destination(each, journal, telemetry, registry, clock=clock, rng=Random())
+        for each in settings
     ]
 
 
-def settings_of(name: str, config: OtlpTracesConfig) -> DestinationSettings:
+def settings_of(
+    name: str, signal: OtlpSignal, config: OtlpDestinationConfig
+) -> DestinationSettings:
     """What the configuration says about one destination."""
     retry = config.retry
     tls = config.tls
     return DestinationSettings(
         name=name,
+        signal=signal,
         endpoint=config.destination,
         protocol=config.protocol,
         headers={key: value.get_secret_value() for key, value in config.headers.items()},
@@ -64,6 +74,13 @@ def settings_of(name: str, config: OtlpTracesConfig) -> DestinationSettings:
     )
 
 
+def build_sender(settings: DestinationSettings, clock: Clock) -> Sender:
+    """What speaks the destination's protocol; StartError where a file of TLS can't be used."""
+    if settings.protocol == "grpc":
+        return GrpcSender(settings)
+    return HttpSender(settings, clock)
+
+
 def build_destination(
     settings: DestinationSettings,
     journal: Journal[Decoded],
@@ -74,11 +91,10 @@ def build_destination(
     rng: Random,
 ) -> OtlpDestination:
     """One destination, with its cursor and its part of the books; StartError if it can't be."""
-    sender: Sender = (
-        GrpcSender(settings) if settings.protocol == "grpc" else HttpSender(settings, clock)
-    )
-    account = Account(settings.name, telemetry, registry.lock)
-    cursor = journal.cursor(settings.name, settings.max_queue_bytes, account.expired)
+    sender = build_sender(settings, clock)
+    signal = settings.signal
+    account = Account(settings.name, signal, telemetry, registry.lock)
+    cursor = journal.cursor(settings.name, signal.signal, settings.max_queue_bytes, account.expired)
     registry.before_snapshot(lambda: account.show_queue(cursor))
     return OtlpDestination(
         settings, cursor=cursor, sender=sender, account=account, clock=clock, rng=rng

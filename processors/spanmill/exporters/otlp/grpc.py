@@ -1,4 +1,4 @@
-"""Sends traces over OTLP/gRPC."""
+"""Sends requests over OTLP/gRPC."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from spanmill.exporters.otlp.sender import Delivered, Permanent, Reply, Retry, T
 from spanmill.exporters.otlp.settings import DestinationSettings
 from spanmill.exporters.otlp.tls import channel_credentials
 
-METHOD: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LONGEST_ANSWER: Final = 64 * 1024
 """Bytes of an answer that are read."""
 
@@ -44,6 +43,7 @@ class GrpcSender:
     """One destination's channel."""
 
     def __init__(self, settings: DestinationSettings) -> None:
+        self._path = settings.signal.method
         self._target = settings.endpoint.authority
         self._metadata = _metadata(settings.headers)
         self._credentials = channel_credentials(settings) if settings.endpoint.secure else None
@@ -85,7 +85,7 @@ class GrpcSender:
         )
 
     def _method(self) -> Callable[..., bytes]:
-        return self._channel.unary_unary(METHOD, bytes, bytes)  # as they are
+        return self._channel.unary_unary(self._path, bytes, bytes)  # as they are
 
     def _reconnect(self) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Sends traces over OTLP/HTTP with protobuf bodies."""
+"""Sends requests over OTLP/HTTP with protobuf bodies."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ from spanmill.exporters.otlp.tls import client_context
 LONGEST_BODY: Final = 64 * 1024
 """Bytes of an answer that are read."""
 
-_PATH: Final = "/v1/traces"
 # OTLP specification, "Retryable Response Codes".
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _TOO_LARGE: Final = 413
 _WHATEVER_THE_CONTENT: Final = frozenset({401, 403, 404, 405, 407, 410, 415, 421, 501, 505})
 _NO_HTTP: Final = "what answers there does not speak HTTP/1.1"
-_GZIP_LEVEL: Final = 1  # traces compress well at any level, and time is what is short
+_GZIP_LEVEL: Final = 1  # requests compress well at any level, and time is what is short
 
 
 class HttpSender:
@@ -48,7 +47,8 @@ class HttpSender:
     def __init__(self, settings: DestinationSettings, clock: Clock) -> None:
         endpoint = settings.endpoint
         self._clock = clock
-        self._path = endpoint.path.removesuffix(_PATH) + _PATH
+        path = settings.signal.path
+        self._path = endpoint.path.removesuffix(path) + path
         self._gzip = settings.compression == "gzip"
         self._headers = {
             "user-agent": settings.user_agent,

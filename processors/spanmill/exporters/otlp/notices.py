@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Final
 
 from spanmill.clock import Clock
+from spanmill.exporters.otlp.signals import OtlpSignal
 
 _log = logging.getLogger(__name__)
 
@@ -19,8 +20,8 @@ class Notices:
     The next one of a kind says how many were left out before it.
     """
 
-    def __init__(self, destination: str, clock: Clock) -> None:
-        self._destination = destination
+    def __init__(self, destination: str, signal: OtlpSignal, clock: Clock) -> None:
+        self._whose = {"destination": destination, "signal": signal.name}
         self._clock = clock
         self._written: dict[str, float] = {}
         self._left_out: Counter[str] = Counter()
@@ -35,10 +36,10 @@ class Notices:
         self._written[event] = now
         if left_out := self._left_out.pop(event, 0):
             fields["left_out"] = left_out
-        _log.warning(event, extra={"destination": self._destination, **fields})
+        _log.warning(event, extra={**self._whose, **fields})
 
     def warn_once(self, event: str) -> None:
         """Write the event the first time only: it says something that doesn't change."""
         if event not in self._said:
             self._said.add(event)
-            _log.warning(event, extra={"destination": self._destination})
+            _log.warning(event, extra=self._whose)

@@ -15,6 +15,8 @@ class Outage:
 
     def __init__(self, account: Account, clock: Clock) -> None:
         self._account = account
+        self._items = account.signal.items
+        self._whose = {"destination": account.name, "signal": account.signal.name}
         self._clock = clock
         self._since: float | None = None
         self._expired_before = 0
@@ -31,8 +33,8 @@ class Outage:
         self._since = self._clock.monotonic()
         self._expired_before = self._account.total(EXPIRED)
         _log.warning(
-            "destination lost, its spans are queued",
-            extra={"destination": self._account.name, "reason": reason},
+            f"destination lost, its {self._items} are queued",
+            extra={**self._whose, "reason": reason},
         )
 
     def answered(self) -> None:
@@ -44,8 +46,8 @@ class Outage:
         _log.info(
             "destination is back",
             extra={
-                "destination": self._account.name,
+                **self._whose,
                 "away_seconds": round(away, 1),
-                "expired_spans": self._account.total(EXPIRED) - self._expired_before,
+                f"expired_{self._items}": self._account.total(EXPIRED) - self._expired_before,
             },
         )

@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The destination took the request, `rejected` of its spans excepted.
+    """The destination took the request, `rejected` of its items (spans or points) excepted.
 
     `unreadable` says that its answer was a success, but no OTLP.
     """
@@ -54,7 +54,7 @@ Reply = Delivered | Retry | TooLarge | Permanent
 
 
 class Sender(Protocol):
-    """Sends serialised `ExportTraceServiceRequest` messages to one destination."""
+    """Sends serialised requests of one signal to one destination."""
 
     def send(self, payload: bytes, timeout: float) -> Reply:
         """Send one request and wait for its answer, `timeout` seconds for all of it.

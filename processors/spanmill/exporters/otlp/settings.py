@@ -1,4 +1,4 @@
-"""What one trace destination is told; the configuration has the defaults."""
+"""What one destination is told; the configuration has the defaults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from spanmill.config.endpoints import Destination, Protocol
+from spanmill.exporters.otlp.signals import OtlpSignal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class DestinationSettings:
     """One destination: `timeout` in seconds for a whole request, sizes in bytes, uncompressed."""
 
     name: str
+    signal: OtlpSignal
     endpoint: Destination
     protocol: Protocol
     headers: Mapping[str, str] = field(repr=False)  # may hold credentials

@@ -14,7 +14,7 @@ from spanmill.exporters.otlp.settings import DestinationSettings
 def client_context(settings: DestinationSettings) -> ssl.SSLContext:
     """The context for HTTPS; StartError names the key whose file can't be used."""
     tls = settings.tls
-    where = f"exporters.otlp_traces.{settings.name}.tls"
+    where = f"{settings.signal.section}.{settings.name}.tls"
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
     except OSError as error:
