@@ -27,6 +27,7 @@ ONE_SPAN: Final = 2**12
 
 _MAX_WEIGHT: Final = 2.0**24
 _CELLS_A_ROW_AND_SLOT: Final = 128
+_LEAST_CELLS_A_SLOT: Final = 32_768
 _MAX_PENDING: Final = 65_536
 _ROWS_AT_A_TIME: Final = 512
 _BASE: Final = 2.0 ** (2.0**-SCALE)
@@ -89,7 +90,8 @@ class HistogramWindow:
     Memory: 16.4 KB a row for the window's sums (the part of it that is touched: 256 bytes for
     each power of two of durations, in pages of 4 KB), and 8 bytes for each bucket that a row
     populates in a slot (12 where sampling weights don't fit into a float32). There are at most
-    128 of these for each slot and row on average: beyond that the oldest slots are given up.
+    128 of these for each slot and row on average (in windows of few rows 32,768 for each slot):
+    beyond that the oldest slots are given up.
     """
 
     def __init__(self, ring: SlotRing, rows: int) -> None:
@@ -97,7 +99,7 @@ class HistogramWindow:
             raise ValueError(f"a window can have {MAX_ROWS} rows, not {rows}")
         self._ring = ring
         self._limit = rows
-        self._max_cells = rows * ring.length * _CELLS_A_ROW_AND_SLOT
+        self._max_cells = ring.length * max(rows * _CELLS_A_ROW_AND_SLOT, _LEAST_CELLS_A_SLOT)
         self._sums = np.zeros((0, BUCKETS), np.int64)
         self._slots: dict[int, _Slot] = {}
         self._pending: list[tuple[Ints, Ints]] = []
