@@ -119,6 +119,7 @@ class MetricScope:
     name: str
     version: str
     attributes: Attributes = ()
+    schema_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ class Metric:
 
     `resource` are the attributes of what emitted it. `temporality` is empty for gauges and
     summaries. The points are NumberPoint for a gauge or sum, else those of the type's name.
+    `metadata` is what a translator says about where the metric came from.
     """
 
     resource: Attributes
@@ -138,6 +140,7 @@ class Metric:
     temporality: Temporality
     monotonic: bool
     points: Sequence[Point]
+    metadata: Attributes = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

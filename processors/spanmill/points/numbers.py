@@ -41,7 +41,15 @@ def read_counter(point: pb.NumberDataPoint) -> NumberPoint | str:
     """A point of a monotonic sum, or the reason of its rejection."""
     number = read_number(point)
     if isinstance(number, NumberPoint) and number.recorded and not 0 <= number.value < math.inf:
-        return "invalid_counter"
+        return "invalid_sum"
+    return number
+
+
+def read_change(point: pb.NumberDataPoint) -> NumberPoint | str:
+    """A delta point of a sum that may fall, or the reason of its rejection."""
+    number = read_number(point)
+    if isinstance(number, NumberPoint) and number.recorded and not math.isfinite(number.value):
+        return "invalid_sum"
     return number
 
 

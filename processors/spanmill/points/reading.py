@@ -19,7 +19,7 @@ from spanmill.points.batch import (
     Temporality,
 )
 from spanmill.points.distributions import read_exponential, read_histogram, read_summary
-from spanmill.points.numbers import read_counter, read_number
+from spanmill.points.numbers import read_change, read_counter, read_number
 
 _TEMPORALITIES: Final[Mapping[int, Temporality]] = {
     pb.AGGREGATION_TEMPORALITY_DELTA: "delta",
@@ -52,7 +52,7 @@ class Reading:
         """Append the metrics of one resource."""
         resource = attribute_key(resource_metrics.resource.attributes)
         for scope_metrics in resource_metrics.scope_metrics:
-            scope = _scope(scope_metrics.scope)
+            scope = _scope(scope_metrics.scope, scope_metrics.schema_url)
             for metric in scope_metrics.metrics:
                 self._read_metric(resource, scope, metric)
 
@@ -69,9 +69,12 @@ class Reading:
             if not temporality:
                 self._reject_all(len(data.data_points), "no_temporality")
                 return
-        if kind == "sum" and data.is_monotonic:
-            monotonic = True
-            read = read_counter
+        if kind == "sum":
+            monotonic = data.is_monotonic
+            if monotonic:
+                read = read_counter
+            elif temporality == "delta":
+                read = read_change
         name = metric.name
         if not name:
             self._reject_all(len(data.data_points), "no_name")
@@ -81,7 +84,7 @@ class Reading:
             self.metrics.append(
                 Metric(
                     *(resource, scope, name, metric.unit, metric.description),
-                    *(kind, temporality, monotonic, points),
+                    *(kind, temporality, monotonic, points, attribute_key(metric.metadata)),
                 )
             )
 
@@ -110,5 +113,5 @@ class Reading:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
-def _scope(scope: InstrumentationScope) -> MetricScope:
-    return MetricScope(scope.name, scope.version, attribute_key(scope.attributes))
+def _scope(scope: InstrumentationScope, schema_url: str) -> MetricScope:
+    return MetricScope(scope.name, scope.version, attribute_key(scope.attributes), schema_url)

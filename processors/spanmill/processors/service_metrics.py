@@ -1,0 +1,256 @@
+"""The metrics that services send, shown as they stand beside what is derived.
+
+Names and labels follow OpenTelemetry's compatibility specification (`points.names`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from spanmill.points.batch import (
+    Attributes,
+    ExponentialPoint,
+    Metric,
+    NumberPoint,
+    Point,
+    PointBatch,
+)
+from spanmill.points.exponential import LOWEST_SCHEMA
+from spanmill.points.names import FamilyKind, family_kind, translated_name
+from spanmill.series.label_values import label_text
+from spanmill.series.passed_through import PassedThrough, PassedThroughFamily
+from spanmill.series.passed_through_labels import (
+    Labels,
+    scope_labels,
+    sender_labels,
+    series_labels,
+    target_labels,
+)
+from spanmill.series.passed_through_series import PassedThroughSeries
+from spanmill.series.registry import Registry
+from spanmill.series.snapshot import Family
+from spanmill.telemetry import Telemetry
+
+_TARGET_INFO: Final = Family("target_info", "gauge", "Attributes of what sends metrics.")
+_LONGEST_NAME: Final = 1024
+_LONGEST_CACHED_TEXT: Final = 4096
+_KEYS_PER_SERIES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMetricsSettings:
+    """How many series there may be, and how long one stays without a new point."""
+
+    max_series: int
+    stale_after_ns: int
+
+
+@dataclass(slots=True)
+class _Sender:
+    """A resource: its labels for every series, and those of its `target_info`."""
+
+    labels: dict[str, str]
+    target: Labels | None
+    seen_ns: int = -1
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What the points of one metric, sender and scope have in common.
+
+    `series` finds a series by the attributes as they were sent, without translating them.
+    `family` is None where the name can't be translated.
+    """
+
+    family: Family | None
+    labels: Mapping[str, str]
+    kind: FamilyKind
+    series: dict[Attributes, PassedThroughSeries] = field(default_factory=dict)
+
+
+class ServiceMetrics:
+    """Keeps the latest value of each series that services send.
+
+    What was sent is remembered to find its series fast: at most two keys a series, of at most
+    4 KiB. `PassedThrough` states the bound of the series themselves.
+    """
+
+    name = "service_metrics"
+
+    def __init__(
+        self, settings: ServiceMetricsSettings, registry: Registry, telemetry: Telemetry
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._store = PassedThrough(registry, settings.max_series)
+        self._senders: dict[Attributes, _Sender] = {}
+        self._targets: dict[tuple[str, str], PassedThroughSeries] = {}
+        self._streams: dict[tuple[object, ...], _Stream] = {}
+        self._keys = 0
+        self._filtered = registry.counter(
+            "spanmill_metric_points_filtered_total",
+            "Accepted metric points that changed nothing on the scrape, by reason.",
+            ("reason",),
+        )
+        series = registry.gauge("spanmill_service_metric_series", "Series of services' metrics.")
+        size = registry.gauge(
+            "spanmill_service_metric_bytes", "What the series of services' metrics take, estimated."
+        )
+
+        def refresh() -> None:
+            series.set(len(self._store))
+            size.set(self._store.estimated_bytes)
+
+        registry.before_snapshot(refresh)
+
+    def observe(self, batch: PointBatch) -> None:
+        """Take the points of a batch into account, and each of them into the books."""
+        outcomes: Counter[str] = Counter()
+        for metric in batch.metrics:
+            self._observe_metric(metric, batch.arrival_ns, outcomes)
+        own = outcomes.pop("counted", 0)
+        overflowed = outcomes.pop("overflow", 0)
+        accepted = self._telemetry.points_accepted
+        if own:
+            accepted.add(own, "counted_own")
+        if overflowed:
+            accepted.add(overflowed, "counted_overflow")
+        for reason, count in outcomes.items():
+            accepted.add(count, "filtered")
+            self._filtered.add(count, reason)
+
+    def tick(self, now_ns: int) -> None:
+        """Let the series disappear that got no point for `stale_after`."""
+        if not self._store.expire(now_ns - self._settings.stale_after_ns):
+            return
+        self._targets = {key: one for key, one in self._targets.items() if one.live}
+        streams: dict[tuple[object, ...], _Stream] = {}
+        for key, stream in self._streams.items():
+            stream.series = {sent: one for sent, one in stream.series.items() if one.live}
+            if stream.series:
+                streams[key] = stream
+        self._streams = streams
+        self._senders.clear()
+        self._keys = len(streams) + sum(len(stream.series) for stream in streams.values())
+
+    def _observe_metric(self, metric: Metric, arrival_ns: int, outcomes: Counter[str]) -> None:
+        sender = self._sender(metric.resource)
+        if sender.seen_ns != arrival_ns:
+            sender.seen_ns = arrival_ns
+            self._show_target(sender, arrival_ns)
+        stream = self._stream(metric, sender)
+        if stream.family is None:
+            outcomes["no_name"] += len(metric.points)
+            return
+        family = self._store.open(stream.family)
+        if family is None:
+            outcomes["conflict"] += len(metric.points)
+            if self._store.is_new_conflict(stream.family):
+                self._telemetry.family_conflicts.add(1)
+            return
+        for point in metric.points:
+            outcomes[self._observe_point(metric, stream, family, point, arrival_ns)] += 1
+        self._store.close(family)
+
+    def _observe_point(
+        self,
+        metric: Metric,
+        stream: _Stream,
+        family: PassedThroughFamily,
+        point: Point,
+        arrival_ns: int,
+    ) -> str:
+        """What became of a point."""
+        if isinstance(point, ExponentialPoint) and point.scale < LOWEST_SCHEMA:
+            return "scale"
+        series = stream.series.get(point.attributes)
+        if series is None or not series.live:
+            found = self._find_series(metric, stream, family, point)
+            if isinstance(found, str):
+                return found
+            series = found
+            series.used_ns = series.used_ns or arrival_ns
+        return self._store.take(series, point, arrival_ns)
+
+    def _find_series(
+        self, metric: Metric, stream: _Stream, family: PassedThroughFamily, point: Point
+    ) -> PassedThroughSeries | str:
+        labels = series_labels(point.attributes, stream.labels, stream.kind)
+        found = self._store.series(
+            family,
+            labels,
+            type(point),
+            metric.temporality,
+            stream.kind not in ("gauge", "unknown"),
+        )
+        if isinstance(found, PassedThroughSeries) and _is_short(point.attributes):
+            self._make_room_for_key()
+            stream.series[point.attributes] = found
+        return found
+
+    def _stream(self, metric: Metric, sender: _Sender) -> _Stream:
+        key = (
+            *(metric.resource, metric.scope, metric.name, metric.unit, metric.type),
+            *(metric.temporality, metric.monotonic, metric.metadata),
+        )
+        stream = self._streams.get(key)
+        if stream is not None:
+            return stream
+        translated = translated_name(metric)
+        kind = family_kind(metric)
+        family = None
+        if translated is not None and len(translated.name) <= _LONGEST_NAME:
+            text = label_text(metric.description)
+            family = Family(translated.name, kind, text, translated.unit)
+        stream = _Stream(family, {**scope_labels(metric.scope), **sender.labels}, kind)
+        scope = metric.scope
+        texts = (scope.name, scope.version, scope.schema_url, metric.name, metric.unit)
+        if _is_short((*texts, *metric.resource, *scope.attributes, *metric.metadata)):
+            self._make_room_for_key()
+            self._streams[key] = stream
+        return stream
+
+    def _sender(self, resource: Attributes) -> _Sender:
+        sender = self._senders.get(resource)
+        if sender is None:
+            labels = sender_labels(resource)
+            sender = _Sender(labels, target_labels(resource, labels))
+            if _is_short(resource):
+                self._make_room_for_key()
+                self._senders[resource] = sender
+        return sender
+
+    def _make_room_for_key(self) -> None:
+        # What is remembered can be found anew: to forget all of it at times costs little.
+        if self._keys >= _KEYS_PER_SERIES * self._settings.max_series:
+            self._streams.clear()
+            self._senders.clear()
+            self._keys = 0
+        self._keys += 1
+
+    def _show_target(self, sender: _Sender, arrival_ns: int) -> None:
+        """Show the attributes of a resource; of one `job` and `instance` the latest stand."""
+        if sender.target is None:
+            return
+        family = self._store.open(_TARGET_INFO)
+        if family is None:
+            if self._store.is_new_conflict(_TARGET_INFO):
+                self._telemetry.family_conflicts.add(1)
+            return
+        identity = (sender.labels.get("job", ""), sender.labels.get("instance", ""))
+        shown = self._targets.get(identity)
+        if shown is not None and shown.live and shown.labels != sender.target:
+            self._store.remove(family, shown)
+        series = self._store.series(family, sender.target, NumberPoint, "", False)
+        if isinstance(series, PassedThroughSeries):
+            series.take(NumberPoint((), 0, arrival_ns, True, 1, ()), arrival_ns)
+            self._targets[identity] = series
+        self._store.close(family)
+
+
+def _is_short(texts: tuple[str | bytes, ...]) -> bool:
+    """Whether what was sent is worth remembering."""
+    return sum(map(len, texts)) <= _LONGEST_CACHED_TEXT

@@ -1,0 +1,201 @@
+"""The families and series of the metrics that services send."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from spanmill.errors import FamilyConflictError
+from spanmill.points.batch import (
+    ExponentialPoint,
+    HistogramPoint,
+    NumberPoint,
+    Point,
+    SummaryPoint,
+    Temporality,
+)
+from spanmill.series.passed_through_labels import Labels
+from spanmill.series.passed_through_series import PassedThroughSeries, Taken
+from spanmill.series.passed_through_snapshot import family_snapshots
+from spanmill.series.registry import Registry
+from spanmill.series.snapshot import Family, FamilySnapshot
+
+_log = logging.getLogger(__name__)
+
+BYTES_PER_SERIES: Final = 4096
+"""What series may take on average, as estimated: many labels or buckets make room for fewer."""
+
+_SERIES_BYTES: Final = 700
+_TEXT_BYTES: Final = 60
+_CELL_BYTES: Final = 40
+_REMEMBERED_CONFLICTS: Final = 1000
+
+
+@dataclass(slots=True)
+class PassedThroughFamily:
+    """A family that holds its names, and its series by their labels."""
+
+    family: Family
+    series: dict[Labels, PassedThroughSeries] = field(default_factory=dict)
+
+
+class PassedThrough:
+    """The series that services' points are taken into.
+
+    At most `max_series` exist, and together they take BYTES_PER_SERIES each on average (200 MiB
+    for 50,000), as estimated by the lengths of labels and the numbers of buckets; they keep at
+    most `max_series` exemplars of 0.6 KiB. A family holds its names in the registry as long as it
+    has a series. The registry's lock is held by whoever calls.
+    """
+
+    def __init__(self, registry: Registry, max_series: int) -> None:
+        self._registry = registry
+        self._max_series = max_series
+        self._families: dict[str, PassedThroughFamily] = {}
+        self._conflicts: dict[Family, None] = {}
+        self._count = 0
+        self._bytes = 0
+        self._exemplars = 0
+        registry.expose_source(self._snapshots)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def estimated_bytes(self) -> int:
+        """What the series take, as the limit counts it."""
+        return self._bytes
+
+    def open(self, family: Family) -> PassedThroughFamily | None:
+        """The family of this name, claimed if it isn't there yet; None where it can't be shown.
+
+        That is where its type or unit contradicts what is shown under one of its names. A
+        different help text doesn't: the first one stays. `close` must follow.
+        """
+        known = self._families.get(family.name)
+        if known is None:
+            try:
+                self._registry.claim(family)
+            except FamilyConflictError:
+                return None
+            known = self._families[family.name] = PassedThroughFamily(family)
+        return known if _agree(known.family, family) else None
+
+    def close(self, family: PassedThroughFamily) -> None:
+        """Give up the names of a family that has got no series."""
+        if not family.series and self._families.pop(family.family.name, None) is not None:
+            self._registry.release(family.family)
+
+    def is_new_conflict(self, family: Family) -> bool:
+        """Whether a family that can't be shown is met for the first time; logs it then.
+
+        The last 1,000 of them are remembered.
+        """
+        conflict = Family(family.name, family.type, "", family.unit)
+        if conflict in self._conflicts:
+            return False
+        if len(self._conflicts) == _REMEMBERED_CONFLICTS:
+            del self._conflicts[next(iter(self._conflicts))]
+        self._conflicts[conflict] = None
+        _log.warning(
+            "a service's metric can't be shown: its name is taken by one of another type or unit",
+            extra={"metric": family.name, "type": family.type, "unit": family.unit},
+        )
+        return True
+
+    def series(
+        self,
+        family: PassedThroughFamily,
+        labels: Labels,
+        kind: type[Point],
+        temporality: Temporality,
+        accumulates: bool,
+    ) -> PassedThroughSeries | Literal["overflow", "conflict"]:
+        """The series of these labels, made where it is new and there is room.
+
+        "conflict" where the one that is there has points of another type or temporality.
+        """
+        known = family.series.get(labels)
+        if known is not None:
+            same = known.kind is kind and known.temporality == temporality
+            return known if same and known.accumulates == accumulates else "conflict"
+        size = _SERIES_BYTES + sum(
+            2 * _TEXT_BYTES + len(name) + len(value)
+            for name, value in zip(labels.names, labels.values, strict=True)
+        )
+        if self._count >= self._max_series or not self._has_room(size):
+            return "overflow"
+        series = PassedThroughSeries(labels, kind, temporality, accumulates, label_bytes=size)
+        series.bytes = size
+        self._count += 1
+        self._bytes += size
+        family.series[labels] = series
+        return series
+
+    def take(
+        self, series: PassedThroughSeries, point: Point, arrival_ns: int
+    ) -> Taken | Literal["overflow"]:
+        """Take a point into its series, and its exemplars while there is room for more.
+
+        "overflow" where its buckets don't fit; the series stays as it was.
+        """
+        if isinstance(point, NumberPoint) and not series.accumulates:
+            return series.take(point, arrival_ns)
+        size = series.label_bytes + _CELL_BYTES * _cells(point)
+        if size > series.bytes and not self._has_room(size - series.bytes):
+            return "overflow"
+        before = len(series.exemplars)
+        taken = series.take(point, arrival_ns)
+        if taken != "counted":
+            return taken
+        if not isinstance(point, SummaryPoint) and point.exemplars and series.point is not None:
+            room = self._max_series - self._exemplars
+            series.keep_exemplars(point.exemplars, room)
+        self._exemplars += len(series.exemplars) - before
+        # The sum of exponential deltas can have more buckets than the point: 2 * 160 at most.
+        size = series.label_bytes + (_CELL_BYTES * _cells(series.point) if series.point else 0)
+        self._bytes += size - series.bytes
+        series.bytes = size
+        return "counted"
+
+    def remove(self, family: PassedThroughFamily, series: PassedThroughSeries) -> None:
+        """Let a series disappear at once."""
+        del family.series[series.labels]
+        series.live = False
+        self._count -= 1
+        self._bytes -= series.bytes
+        self._exemplars -= len(series.exemplars)
+
+    def expire(self, used_until_ns: int) -> int:
+        """Remove the series that nothing changed since then; returns how many."""
+        expired = 0
+        for family in list(self._families.values()):
+            idle = [s for s in family.series.values() if s.used_ns <= used_until_ns]
+            for series in idle:
+                self.remove(family, series)
+            expired += len(idle)
+            self.close(family)
+        return expired
+
+    def _has_room(self, more: int) -> bool:
+        return self._bytes + more <= self._max_series * BYTES_PER_SERIES
+
+    def _snapshots(self) -> Iterator[FamilySnapshot]:
+        for family in self._families.values():
+            yield from family_snapshots(family.family, family.series.values())
+
+
+def _agree(shown: Family, other: Family) -> bool:
+    """A unit that isn't known contradicts none."""
+    units = {shown.unit, other.unit} - {""}
+    return shown.type == other.type and len(units) <= 1
+
+
+def _cells(point: Point) -> int:
+    if isinstance(point, HistogramPoint):
+        return len(point.bounds) + len(point.counts)
+    if isinstance(point, ExponentialPoint):
+        return len(point.positive.counts) + len(point.negative.counts)
+    return 2 * len(point.quantiles) if isinstance(point, SummaryPoint) else 0

@@ -1,0 +1,114 @@
+"""Labels of the metrics that services send, by OpenTelemetry's compatibility specification.
+
+Attributes become labels; those of the resource that identify the sender become `job` and
+`instance`, the others the labels of `target_info`; the scope's become `otel_scope_…`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from spanmill.points.attributes import read_attributes
+from spanmill.points.batch import Attributes, MetricScope, PointExemplar
+from spanmill.points.names import FamilyKind, label_name
+from spanmill.series.label_values import label_text, label_value
+from spanmill.series.snapshot import Exemplar, LabelValues
+from spanmill.spans.batch import AttributeValue
+
+EXEMPLAR_CHARACTERS: Final = 128
+"""OpenMetrics 1.0: the names and values of an exemplar's labels may have so many together."""
+
+_IDENTITY: Final = ("service.name", "service.namespace", "service.instance.id")
+_OWN_LABELS: Final[Mapping[FamilyKind, str]] = {"histogram": "le", "summary": "quantile"}
+
+
+class Labels(NamedTuple):
+    """The labels of one series: names in alphabetical order, and a value for each."""
+
+    names: tuple[str, ...]
+    values: LabelValues
+
+
+def series_labels(attributes: Attributes, common: Mapping[str, str], kind: FamilyKind) -> Labels:
+    """The labels of a point's series.
+
+    `common` are those of the sender. An attribute whose label has a meaning of its own (`job`,
+    `le` of a histogram, …) gets `exported_` in front, as in Prometheus's own scrapes.
+    """
+    taken = {*common, _OWN_LABELS.get(kind, "")}
+    return _sorted({**_translated(read_attributes(attributes), taken), **common})
+
+
+def sender_labels(resource: Attributes) -> dict[str, str]:
+    """`job` and `instance` of a resource, as far as it says them."""
+    values = read_attributes(resource)
+    service, namespace, instance = (label_value(values.get(key)) for key in _IDENTITY)
+    job = f"{namespace}/{service}" if namespace and service else service
+    return {name: text for name, text in (("job", job), ("instance", instance)) if text}
+
+
+def target_labels(resource: Attributes, sender: Mapping[str, str]) -> Labels | None:
+    """The labels of a resource's `target_info`; None where they would say nothing."""
+    others = {
+        key: value for key, value in read_attributes(resource).items() if key not in _IDENTITY
+    }
+    translated = _translated(others, {"job", "instance"})
+    return _sorted({**translated, **sender}) if translated and sender else None
+
+
+def scope_labels(scope: MetricScope) -> dict[str, str]:
+    """The labels that name the instrumentation which emitted a point."""
+    attributes = {f"otel_scope_{k}": v for k, v in read_attributes(scope.attributes).items()}
+    own = {
+        "otel_scope_name": scope.name,
+        "otel_scope_version": scope.version,
+        "otel_scope_schema_url": scope.schema_url,
+    }
+    labels = _translated(attributes, set(own))
+    return labels | {name: label_text(text) for name, text in own.items() if text}
+
+
+def exposed_exemplar(exemplar: PointExemplar) -> Exemplar:
+    """An exemplar with the labels that lead to its trace.
+
+    The attributes that the series lacks are labels too, where all of them fit.
+    """
+    ids = [
+        (name, value.hex())
+        for name, value in (("trace_id", exemplar.trace_id), ("span_id", exemplar.span_id))
+        if any(value)
+    ]
+    others = _translated(read_attributes(exemplar.attributes), {"trace_id", "span_id"})
+    labels = [*ids, *others.items()]
+    if _characters(labels) > EXEMPLAR_CHARACTERS:
+        labels = ids if _characters(ids) <= EXEMPLAR_CHARACTERS else []
+    return Exemplar(tuple(labels), exemplar.value, exemplar.time / 1e9)
+
+
+def _translated(attributes: Mapping[str, AttributeValue], taken: set[str]) -> dict[str, str]:
+    """Attributes as labels; the values of keys that become one label are joined by `;`.
+
+    An empty value is no label. Labels that begin with `__` are Prometheus's own and left out.
+    """
+    labels: dict[str, str] = {}
+    for key in sorted(attributes):
+        name, value = label_name(key), label_value(attributes[key])
+        if not name or not value or name.startswith("__") or len(name) > _LONGEST_NAME:
+            continue
+        while name in taken:
+            name = f"exported_{name}"
+        labels[name] = label_text(f"{labels[name]};{value}") if name in labels else value
+    return labels
+
+
+_LONGEST_NAME: Final = 1024
+
+
+def _sorted(labels: Mapping[str, str]) -> Labels:
+    names = tuple(sorted(labels))
+    return Labels(names, tuple(labels[name] for name in names))
+
+
+def _characters(labels: Iterable[tuple[str, str]]) -> int:
+    return sum(len(name) + len(value) for name, value in labels)
