@@ -1,0 +1,113 @@
+"""Observations that may become exemplars, as records, and the order among them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+RECORD: Final = np.dtype(
+    [
+        ("rank", np.uint64),
+        ("trace", np.uint64, 2),
+        ("span", np.uint64),
+        ("duration", np.uint64),  # nanoseconds
+        ("time", np.int64),  # nanoseconds since the Unix epoch
+        ("slot", np.int64),  # row and finest bucket
+        ("owner", np.int16),  # the number of the histogram
+    ]
+)
+"""One observation; ids are their bytes, read as numbers of this machine."""
+
+Records = npt.NDArray[Any]  # numpy's types can't name the fields of a structured array
+"""An array of RECORD, of shape (n,)."""
+
+NO_OWNER: Final = -1
+"""The owner of an entry that is free."""
+NO_ENTRY: Final = -1
+"""The entry of a place that has none; as an index it is the last one."""
+
+_SECOND_NS: Final = 1_000_000_000
+_KEPT_SHIFT: Final = np.uint64(63)
+_SECOND_SHIFT: Final = 30
+_LATEST_SECOND: Final = 2**33 - 1
+_SPREAD_SHIFT: Final = np.uint64(34)
+# Odd numbers without a pattern, here the first digits of pi's, e's and the golden ratio's
+# fractions: they spread ids that differ in a few bits only.
+_TRACE_FACTORS: Final = np.array([0x243F6A8885A308D3, 0xB7E151628AED2A6B], np.uint64)
+_SPREAD_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+def ranks(
+    kept: npt.NDArray[np.bool_],
+    traces: npt.NDArray[np.uint64],
+    spans: npt.NDArray[np.uint64],
+    arrival_ns: int,
+) -> npt.NDArray[np.uint64]:
+    """What observations of one arrival are compared by first: uint64 (n,).
+
+    From the highest bit: whether the trace is kept (1), the second of its arrival (33, up to
+    the year 2242), a hash of trace and span id (30). Within a second the hash decides, so that a
+    place, once its second's best is found, is left alone by nearly all that follow.
+    """
+    second = min(max(arrival_ns // _SECOND_NS, 0), _LATEST_SECOND)
+    spread: npt.NDArray[np.uint64] = (
+        (traces[:, 0] * _TRACE_FACTORS[0]) ^ (traces[:, 1] * _TRACE_FACTORS[1]) ^ spans
+    )
+    spread *= _SPREAD_FACTOR
+    spread >>= _SPREAD_SHIFT
+    spread |= np.uint64(second << _SECOND_SHIFT)
+    spread |= kept.astype(np.uint64) << _KEPT_SHIFT
+    return spread
+
+
+def best_by_slot(records: Records) -> Records:
+    """The highest record of each slot, in the order of slots."""
+    rank, slot = records["rank"], records["slot"]
+    order = np.lexsort((rank, slot))
+    sorted_slots, sorted_ranks = slot[order], rank[order]
+    same = sorted_slots[1:] == sorted_slots[:-1]
+    if (same & (sorted_ranks[1:] == sorted_ranks[:-1])).any():
+        order = np.lexsort((*_keys(records), slot))
+    best: Records = records[order[np.append(~same, True)]]
+    return best
+
+
+def exceeds(challengers: Records, holders: Records) -> npt.NDArray[np.bool_]:
+    """Which records are higher than those beside them: bool (n,)."""
+    higher: npt.NDArray[np.bool_] = challengers["rank"] > holders["rank"]
+    for i in np.flatnonzero(challengers["rank"] == holders["rank"]).tolist():
+        pair = np.stack((holders[i], challengers[i]))
+        keys = _keys(pair)
+        higher[i] = np.lexsort(keys)[-1] == 1 and any(key[0] != key[1] for key in keys)
+    return higher
+
+
+def lowest(records: Records, count: int) -> npt.NDArray[np.int64]:
+    """The positions of the `count` lowest records, 0 < count <= n: int64 (count,)."""
+    rank = records["rank"]
+    border = np.partition(rank, count - 1)[count - 1]
+    below = np.flatnonzero(rank < border)
+    tied = np.flatnonzero(rank == border)
+    tied = tied[np.lexsort(_keys(records[tied]))]
+    return np.concatenate((below, tied[: count - len(below)]))
+
+
+def _keys(records: Records) -> tuple[npt.NDArray[Any], ...]:
+    """Everything that tells observations apart, the most significant last, as lexsort wants it.
+
+    What stands in one slot of one histogram is compared; across slots the slot comes last of
+    all, then the histogram.
+    """
+    trace = records["trace"]
+    return (
+        records["owner"],
+        records["slot"],
+        records["time"],
+        records["duration"],
+        records["span"],
+        trace[:, 1],
+        trace[:, 0],
+        records["rank"],
+    )
