@@ -12,6 +12,7 @@ from components.jaeger import Jaeger, start_jaeger
 from components.process import Processes, free_ports
 from components.processor import Spanmill, start_spanmill
 from components.prometheus import Prometheus, start_prometheus
+from components.shipped import COLLECTOR_CONFIG
 from components.tempo import Tempo, start_tempo
 
 
@@ -47,10 +48,20 @@ def start_chain(processes: Processes, folder: Path, route: Route) -> Chain:
     tempo = start_tempo(processes, own("tempo"), binary) if binary else None
     # Without a Tempo that destination is down: which must be nobody else's trouble.
     tempo_http = tempo.otlp_http if tempo else f"127.0.0.1:{nobody}"
-    spanmill = start_spanmill(processes, own("spanmill"), tempo_http, jaeger.otlp_grpc)
-    prometheus = start_prometheus(processes, own("prometheus"), spanmill.scrape, prometheus_port)
+    spanmill = start_spanmill(
+        processes,
+        own("spanmill"),
+        COLLECTOR_CONFIG / "spanmill.yaml",
+        {
+            "TEMPO_OTLP_ENDPOINT": f"http://{tempo_http}",
+            "JAEGER_OTLP_ENDPOINT": f"http://{jaeger.otlp_grpc}",
+        },
+    )
+    prometheus = start_prometheus(processes, own("prometheus"), [spanmill.scrape], prometheus_port)
     if route is Route.THROUGH_COLLECTOR:
-        collector = start_collector(processes, own("collector"), spanmill.grpc)
+        collector = start_collector(
+            processes, own("collector"), "sidecar.yaml", {"SPANMILL_ENDPOINT": spanmill.grpc}
+        )
         replay_endpoint, http = collector.grpc, collector.http
     else:
         replay_endpoint, http = f"http://{spanmill.http}", spanmill.http

@@ -1,28 +1,32 @@
-"""The real Collector with the shipped collector-config/sidecar.yaml."""
+"""The real Collector with the shipped files of collector-config/."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.binaries import component
-from components.process import Processes, free_ports
+from components.process import Process, Processes, free_ports
 from components.shipped import COLLECTOR_CONFIG
 
 
 @dataclass(frozen=True)
 class Collector:
-    """A running sidecar: host:port of its OTLP receivers."""
+    """A running Collector: host:port of its OTLP receivers; the one that samples has no HTTP."""
 
     grpc: str
     http: str
+    process: Process
 
 
-def start_collector(processes: Processes, folder: Path, spanmill_grpc: str) -> Collector:
-    """Start it in front of the spanmill that listens on `spanmill_grpc`."""
+def start_collector(
+    processes: Processes, folder: Path, config: str, env: Mapping[str, str]
+) -> Collector:
+    """Start the one beside the services with the file `config`; `env` says where it sends to."""
     grpc, http, health, metrics = free_ports(4)
-    processes.start(
-        [component("otelcol"), "--config", COLLECTOR_CONFIG / "sidecar.yaml"],
+    process = processes.start(
+        [component("otelcol"), "--config", COLLECTOR_CONFIG / config],
         folder,
         ready_url=f"http://127.0.0.1:{health}/",
         env={
@@ -30,7 +34,24 @@ def start_collector(processes: Processes, folder: Path, spanmill_grpc: str) -> C
             "OTLP_HTTP_ENDPOINT": f"127.0.0.1:{http}",
             "COLLECTOR_HEALTH_ENDPOINT": f"127.0.0.1:{health}",
             "COLLECTOR_METRICS_PORT": str(metrics),
-            "SPANMILL_ENDPOINT": spanmill_grpc,
+            **env,
         },
     )
-    return Collector(grpc=f"127.0.0.1:{grpc}", http=f"127.0.0.1:{http}")
+    return Collector(grpc=f"127.0.0.1:{grpc}", http=f"127.0.0.1:{http}", process=process)
+
+
+def start_sampler(processes: Processes, folder: Path, env: Mapping[str, str]) -> Collector:
+    """Start the one behind spanmill, with gateway.yaml; `env` says where it sends to."""
+    grpc, health, metrics = free_ports(3)
+    process = processes.start(
+        [component("otelcol"), "--config", COLLECTOR_CONFIG / "gateway.yaml"],
+        folder,
+        ready_url=f"http://127.0.0.1:{health}/",
+        env={
+            "SAMPLER_OTLP_GRPC_ENDPOINT": f"127.0.0.1:{grpc}",
+            "SAMPLER_HEALTH_ENDPOINT": f"127.0.0.1:{health}",
+            "SAMPLER_METRICS_PORT": str(metrics),
+            **env,
+        },
+    )
+    return Collector(grpc=f"127.0.0.1:{grpc}", http="", process=process)

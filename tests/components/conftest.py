@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from components.chain import Chain, Route, start_chain
 from components.process import RUNNING, Processes, running_processes
+from components.replayed_shop import ReplayedShop, replay_shop
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,19 @@ def chain(
     """Everything from the Collector to the backends, running, once for each way in."""
     with running_processes(request.config) as started:
         yield start_chain(started, tmp_path_factory.mktemp("chain"), request.param)
+
+
+@pytest.fixture(scope="session")
+def replayed_shop(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    astronomy_file: Path,
+    astronomy_requests: list[bytes],
+) -> Iterator[ReplayedShop]:
+    """The recorded shop in a live Prometheus, once for all tests that only look at it."""
+    with running_processes(request.config) as started:
+        folder = tmp_path_factory.mktemp("shop")
+        yield replay_shop(started, folder, astronomy_file, astronomy_requests)
 
 
 @pytest.hookimpl(wrapper=True)

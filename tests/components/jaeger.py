@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -43,6 +45,25 @@ class Jaeger:
         )
         series: list[dict[str, Any]] = metrics["metrics"]
         return series
+
+    def monitor(self, metric: str, service: str, at: float, **query: str) -> dict[str, float]:
+        """What the Monitor tab shows at the second `at`: operation → value ('' for the service).
+
+        `metric` is calls, errors or latencies. The parameters are those that Jaeger's page sends
+        (packages/jaeger-ui/src/components/Monitor/ServicesView/index.tsx of jaeger-ui 2.20.0).
+        """
+        end = round(at * 1000)
+        fields = {"endTs": str(end), "lookback": "300000", "step": "60000", "ratePer": "600000"}
+        fields |= {"service": service, "spanKind": "server", **query}
+        found = self._get(f"metrics/{metric}?{urlencode(fields)}")
+        last = {}
+        for series in found["metrics"]:
+            labels = {label["name"]: label["value"] for label in series["labels"]}
+            assert labels["service_name"] == service
+            for point in series["metricPoints"]:
+                if round(datetime.fromisoformat(point["timestamp"]).timestamp() * 1000) == end:
+                    last[labels.get("operation", "")] = float(point["gaugeValue"]["doubleValue"])
+        return last
 
     def _get(self, path: str) -> Any:
         response = urllib3.request("GET", f"{self.url}/api/{path}", timeout=10.0)

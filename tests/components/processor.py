@@ -1,14 +1,14 @@
-"""spanmill as a user runs it: a process of its own with collector-config/spanmill.yaml."""
+"""spanmill as a user runs it: a process of its own with a file of collector-config/."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.process import Processes, free_ports
-from components.shipped import COLLECTOR_CONFIG
+from components.process import Process, Processes, free_ports
 
 SPANMILL = (sys.executable, "-m", "spanmill.cli.main")
 REPLAY_DEADLINE = 120.0
@@ -21,26 +21,26 @@ class Spanmill:
     grpc: str
     http: str
     scrape: str
+    process: Process
 
 
 def start_spanmill(
-    processes: Processes, folder: Path, tempo_http: str, jaeger_grpc: str
+    processes: Processes, folder: Path, config: Path, destinations: Mapping[str, str]
 ) -> Spanmill:
-    """Start it beside a Tempo and a Jaeger at these host:port, whether they are there or not."""
+    """Start it with `config`; `destinations` are the variables that name who gets the traces."""
     grpc, http, scrape = (f"127.0.0.1:{port}" for port in free_ports(3))
-    processes.start(
-        [*SPANMILL, "run", "--config", COLLECTOR_CONFIG / "spanmill.yaml"],
+    process = processes.start(
+        [*SPANMILL, "run", "--config", config],
         folder,
         ready_url=f"http://{scrape}/readyz",
         env={
             "SPANMILL_GRPC_ENDPOINT": grpc,
             "SPANMILL_HTTP_ENDPOINT": http,
             "SPANMILL_SCRAPE_ENDPOINT": scrape,
-            "TEMPO_OTLP_ENDPOINT": f"http://{tempo_http}",
-            "JAEGER_OTLP_ENDPOINT": f"http://{jaeger_grpc}",
+            **destinations,
         },
     )
-    return Spanmill(grpc=grpc, http=http, scrape=scrape)
+    return Spanmill(grpc=grpc, http=http, scrape=scrape, process=process)
 
 
 def replay(file: Path, endpoint: str) -> None:

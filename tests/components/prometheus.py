@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ class Prometheus:
 
     url: str
 
-    def query(self, expression: str) -> dict[Labels, float]:
-        """The instant vector of `expression`: sorted labels → value."""
-        result = self._get("query", {"query": expression})["result"]
+    def query(self, expression: str, at: float | None = None) -> dict[Labels, float]:
+        """The instant vector of `expression` now, or `at` that second: sorted labels → value."""
+        fields = {"query": expression} if at is None else {"query": expression, "time": f"{at:.3f}"}
+        result = self._get("query", fields)["result"]
         return {
             tuple(sorted(sample["metric"].items())): float(sample["value"][1]) for sample in result
         }
@@ -70,10 +71,19 @@ class Prometheus:
         return body["data"]
 
 
-def start_prometheus(processes: Processes, folder: Path, scrape: str, port: int) -> Prometheus:
-    """Start it on `port`, scraping spanmill at `scrape` every second, once in each form."""
+def start_prometheus(
+    processes: Processes,
+    folder: Path,
+    scrapes: Sequence[str],
+    port: int,
+    forms: Mapping[str, str] = SCRAPE_FORMS,
+) -> Prometheus:
+    """Start it on `port`, scraping every spanmill of `scrapes` each second, once in each form.
+
+    Without forms it scrapes as shipped: once, in the form that it prefers.
+    """
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump(derived_config(scrape)))
+    config.write_text(yaml.safe_dump(derived_config(scrapes, forms)))
     url = f"http://127.0.0.1:{port}"
     processes.start(
         [
@@ -89,20 +99,22 @@ def start_prometheus(processes: Processes, folder: Path, scrape: str, port: int)
     return Prometheus(url)
 
 
-def derived_config(scrape: str) -> dict[str, Any]:
-    """The shipped configuration with our target, each second, as one job for each form."""
+def derived_config(scrapes: Sequence[str], forms: Mapping[str, str]) -> dict[str, Any]:
+    """The shipped configuration with our targets, each second, as one job for each form."""
     config: dict[str, Any] = load_yaml(COLLECTOR_CONFIG / "prometheus.yml")
     config["global"]["scrape_interval"] = "1s"
     shipped = next(job for job in config["scrape_configs"] if job["job_name"] == "spanmill")
+    shipped["static_configs"] = [{"targets": list(scrapes)}]
     config["scrape_configs"] = []
-    for form, protocol in SCRAPE_FORMS.items():
+    for form, protocol in forms.items():
         job = copy.deepcopy(shipped)
         job["job_name"] = f"spanmill-{form}"
         job["scrape_protocols"] = [protocol]
-        job["static_configs"] = [{"targets": [scrape]}]
         # The forms must not meet in one series, whatever `job` the metrics carry themselves.
         job["metric_relabel_configs"] = [{"target_label": "form", "replacement": form}]
         config["scrape_configs"].append(job)
+    if not forms:
+        config["scrape_configs"].append(shipped)
     return config
 
 

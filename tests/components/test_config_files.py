@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.binaries import component, tempo_binary
-from components.collector import start_collector
+from components.collector import start_collector, start_sampler
 from components.jaeger import start_jaeger
 from components.process import Processes
 from components.processor import SPANMILL
@@ -17,13 +17,24 @@ from components.tempo import start_tempo
 
 pytestmark = pytest.mark.components
 
+BESIDE_THE_SERVICES = ("sidecar.yaml", "gateway-frontend.yaml", "inline.yaml", "tap.yaml")
+FOR_SPANMILL = ("spanmill.yaml", "spanmill-gateway.yaml", "spanmill-tap.yaml")
 
-def test_the_collector_accepts_the_sidecar() -> None:
-    run(component("otelcol"), "validate", "--config", COLLECTOR_CONFIG / "sidecar.yaml")
+
+@pytest.mark.parametrize("file", [*BESIDE_THE_SERVICES, "gateway.yaml"])
+def test_the_collector_accepts_its_configuration(file: str) -> None:
+    run(component("otelcol"), "validate", "--config", COLLECTOR_CONFIG / file)
 
 
-def test_the_collector_starts_with_the_sidecar(processes: Processes, tmp_path: Path) -> None:
-    start_collector(processes, tmp_path, spanmill_grpc="127.0.0.1:1")
+@pytest.mark.parametrize("file", BESIDE_THE_SERVICES)
+def test_the_collector_starts_with_its_configuration(
+    processes: Processes, tmp_path: Path, file: str
+) -> None:
+    start_collector(processes, tmp_path, file, {"COLLECTOR_STORAGE": str(tmp_path / "storage")})
+
+
+def test_the_collector_that_samples_starts(processes: Processes, tmp_path: Path) -> None:
+    start_sampler(processes, tmp_path, {})
 
 
 def test_the_collector_refuses_a_misspelt_key(tmp_path: Path) -> None:
@@ -50,14 +61,16 @@ def test_tempo_starts_with_its_configuration(processes: Processes, tmp_path: Pat
     assert start_tempo(processes, tmp_path, binary).trace("00" * 15 + "01") is None
 
 
-def test_spanmill_accepts_its_configuration() -> None:
-    run(*SPANMILL, "check", COLLECTOR_CONFIG / "spanmill.yaml")
+@pytest.mark.parametrize("file", FOR_SPANMILL)
+def test_spanmill_accepts_its_configuration(file: str) -> None:
+    run(*SPANMILL, "check", COLLECTOR_CONFIG / file)
 
 
 def test_no_file_lacks_a_program_that_loads_it() -> None:
-    loaded = {"sidecar.yaml", "prometheus.yml", "jaeger.yaml", "tempo.yaml", "spanmill.yaml"}
-    by_build_script = {"builder.yaml"}
-    assert {path.name for path in COLLECTOR_CONFIG.iterdir()} == loaded | by_build_script
+    here = {*BESIDE_THE_SERVICES, "gateway.yaml", *FOR_SPANMILL}
+    here |= {"prometheus.yml", "jaeger.yaml", "tempo.yaml"}
+    elsewhere = {"builder.yaml", "grafana"}  # build.sh, test_grafana.py
+    assert {path.name for path in COLLECTOR_CONFIG.iterdir()} == here | elsewhere
 
 
 def run(*command: str | Path) -> None:
