@@ -78,10 +78,10 @@ def test_millions_cost_no_more_than_the_limit() -> None:
 def test_json_has_the_same_limit(
     spans: int, scopes: int, resources: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def convert(_request: object) -> None:
+    def convert(*_: object) -> None:
         raise AssertionError("it was converted")
 
-    monkeypatch.setattr("spanmill.spans.otlp_json._resource_spans", convert)
+    monkeypatch.setattr("spanmill.spans.json_request._envelopes", convert)
     with pytest.raises(TooManyMessagesError):
         json_to_protobuf(json_of(spans, scopes, resources))
 

@@ -120,23 +120,25 @@ class JsonSpan(Struct, rename="camel", gc=False):
     status: JsonStatus | None = None
 
 
-class JsonScopeSpans(Struct, rename="camel", gc=False):
+class JsonScopeSpans(Struct, rename={"items": "spans", "schema_url": "schemaUrl"}, gc=False):
     """ScopeSpans. Its spans are read one at a time, so that few are in memory as objects."""
 
     scope: JsonScope | None = None
-    spans: list[Raw] | None = None
+    items: list[Raw] | None = None
     schema_url: str | None = None
 
 
-class JsonResourceSpans(Struct, rename="camel", gc=False):
+class JsonResourceSpans(
+    Struct, rename={"scopes": "scopeSpans", "schema_url": "schemaUrl"}, gc=False
+):
     """ResourceSpans."""
 
     resource: JsonResource | None = None
-    scope_spans: list[JsonScopeSpans] | None = None
+    scopes: list[JsonScopeSpans] | None = None
     schema_url: str | None = None
 
 
-class JsonRequest(Struct, rename="camel", gc=False):
+class JsonRequest(Struct, rename={"resources": "resourceSpans"}, gc=False):
     """ExportTraceServiceRequest."""
 
-    resource_spans: list[JsonResourceSpans] | None = None
+    resources: list[JsonResourceSpans] | None = None
