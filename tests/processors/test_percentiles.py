@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from math import ceil
 
 import pytest
 
@@ -12,6 +13,8 @@ from spanmill.exporters.exposition.text import encode
 from spanmill.processors.percentiles import Percentiles, PercentilesSettings
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Values
+from spanmill.spans.batch import SPAN_KINDS
+from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry
 from spanmill.testing import Span, batch_of
 
@@ -246,3 +249,31 @@ def test_the_text_format_shows_it() -> None:
     text = b"".join(encode(shown.registry.snapshot())).decode()
     line = 'spanmill_latency_seconds{service="shop",span_name="GET /",'
     assert f'{line}span_kind="SPAN_KIND_SERVER",quantile="0.5"}} 0' in text
+
+
+def test_percentiles_of_the_recorded_shop_are_those_of_its_spans(
+    astronomy_requests: list[bytes],
+) -> None:
+    decoder = load_decoder(())
+    batches = [decoder.decode(request).batch for request in astronomy_requests]
+    now = max(int(batch.end.max()) for batch in batches)
+    shown = Shown()
+    durations: dict[Series, list[int]] = {}
+    for batch in batches:
+        shown.processor.observe(batch.arrived(now))
+        for row in range(len(batch)):
+            resource = batch.resource.value(row)
+            assert resource is not None
+            series = (
+                str(resource.attributes["service.name"]),
+                str(batch.name.value(row)).upper(),
+                SPAN_KINDS[batch.kind[row]],
+            )
+            durations.setdefault(series, []).append(int(batch.duration[row]))
+    latencies = shown.latencies()
+    assert set(latencies) == set(durations)
+    for series, found in latencies.items():
+        ascending = sorted(durations[series])
+        ranks = [ceil(len(ascending) * percent / 100) for percent in (50, 90, 95, 99)]
+        exact = [ascending[rank - 1] / 1e9 for rank in ranks]
+        assert found == [pytest.approx(seconds, rel=ERROR) for seconds in exact]

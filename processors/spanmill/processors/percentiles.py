@@ -80,7 +80,7 @@ class Percentiles:
             "spanmill_percentiles_window_seconds", "How far back the percentiles look now."
         )
         registry.before_snapshot(lambda: covered.set(self._ring.covered_ns / SECONDS))
-        registry.expose_family(_FAMILY, self._snapshot)
+        registry.expose_family(_FAMILY, self.snapshot)
         self._left_out.add(0)
         self._late_spans.add(0, self.name)
         self._late_gauge.set(0, self.name)
@@ -125,6 +125,31 @@ class Percentiles:
         rows = np.full(other._series.limit, NO_ROW)
         rows[theirs] = self._series.rows(list(seated), other._window.totals()[theirs])
         self._window.merge(other._window, rows)
+
+    def snapshot(self) -> FamilySnapshot:
+        """The quantiles of every series that has spans in the window."""
+        seated = self._series.seated()
+        rows = np.fromiter(seated.values(), np.int64, len(seated))
+        values = self._window.quantiles(QUANTILES)
+        values = values[rows] / SECONDS
+        present = ~np.isnan(values[:, 0])
+        labels = [
+            (*key, str(quantile))
+            for key, shown in zip(seated, present.tolist(), strict=True)
+            if shown
+            for quantile in QUANTILES
+        ]
+        return FamilySnapshot(
+            family=_FAMILY,
+            label_names=_LABEL_NAMES,
+            labels=labels,
+            created=np.full(len(labels), np.nan),
+            data=Values(values[present].ravel()),
+        )
+
+    def window_bytes(self) -> int:
+        """What the slots of the window hold."""
+        return self._window.slot_bytes()
 
     def _moved(self, slots: int) -> None:
         """Drop what the window has left behind; once a slot, decide who has a row.
@@ -176,27 +201,6 @@ class Percentiles:
                 {services[code] for code in np.unique(codes[in_time]).tolist()},
                 batch.arrival_ns,
             )
-
-    def _snapshot(self) -> FamilySnapshot:
-        """The quantiles of every series that has spans in the window."""
-        seated = self._series.seated()
-        rows = np.fromiter(seated.values(), np.int64, len(seated))
-        values = self._window.quantiles(QUANTILES)
-        values = values[rows] / SECONDS
-        present = ~np.isnan(values[:, 0])
-        labels = [
-            (*key, str(quantile))
-            for key, shown in zip(seated, present.tolist(), strict=True)
-            if shown
-            for quantile in QUANTILES
-        ]
-        return FamilySnapshot(
-            family=_FAMILY,
-            label_names=_LABEL_NAMES,
-            labels=labels,
-            created=np.full(len(labels), np.nan),
-            data=Values(values[present].ravel()),
-        )
 
 
 def _chosen(wanted: npt.NDArray[np.bool_]) -> Chosen:

@@ -142,6 +142,11 @@ class HistogramWindow:
         rows, buckets = np.divmod(cells.astype(np.int64), BUCKETS)
         return Cells(np.repeat(np.array(order, np.int64), sizes), rows, buckets, counts)
 
+    def slot_bytes(self) -> int:
+        """The memory of all slots, in bytes."""
+        self._settle()
+        return sum(slot.cells.nbytes + slot.counts.nbytes for slot in self._slots.values())
+
     def drop_old(self) -> None:
         """Forget the slots that the ring has left."""
         self._settle()
