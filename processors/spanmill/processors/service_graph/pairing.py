@@ -124,7 +124,7 @@ class Pairing:
         new_ends = ends if len(new_spans) == len(spans) else ends[new[owner]]
         numbers = self.spans.append(new_spans)
         if self._last_waiting:
-            clients = np.flatnonzero(new_spans["flags"] & CLIENT)
+            clients = (new_spans["flags"] & CLIENT).nonzero()[0]
             self._join_waiting(new_spans[clients], numbers[clients], outcome)
         if len(new_ends):
             self._join_remembered(new_ends, outcome)

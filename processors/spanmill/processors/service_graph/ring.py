@@ -61,8 +61,10 @@ class Ring:
         The first that arrived later ends the count, even where a clock went back behind it.
         """
         for begin in range(self.first, self.next, _BLOCK):
+            if self._records["arrival"][begin & (len(self._records) - 1)] > time_ns:
+                return begin - self.first
             numbers = np.arange(begin, min(begin + _BLOCK, self.next))
-            later = np.flatnonzero(self.field("arrival", numbers) > time_ns)
+            later = (self.field("arrival", numbers) > time_ns).nonzero()[0]
             if len(later):
                 return begin + int(later[0]) - self.first
         return len(self)

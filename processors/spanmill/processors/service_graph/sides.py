@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.processors.service_graph.keys import span_keys
+from spanmill.processors.service_graph.keys import span_keys, trace_hashes
 from spanmill.processors.service_graph.names import NO_NAME, Names
 from spanmill.processors.service_graph.pairing import (
     CALLS_DATABASE,
@@ -28,7 +28,6 @@ from spanmill.spans.links import span_links
 MAX_LINKS: Final = 128
 """Links of one consumer that can become edges: the default limit of OpenTelemetry's SDKs."""
 
-_ERROR: Final = STATUS_CODES.index("STATUS_CODE_ERROR")
 _SERVER: Final = SPAN_KINDS.index("SPAN_KIND_SERVER")
 _CLIENT: Final = SPAN_KINDS.index("SPAN_KIND_CLIENT")
 _PRODUCER: Final = SPAN_KINDS.index("SPAN_KIND_PRODUCER")
@@ -39,8 +38,14 @@ _FLAGS[_CLIENT] = CLIENT
 _FLAGS[_PRODUCER] = CLIENT | MESSAGING
 _FLAGS[_CONSUMER] = MESSAGING
 
+_IS_SERVED: Final = np.zeros(len(SPAN_KINDS), np.bool_)
+_IS_SERVED[[_SERVER, _CONSUMER]] = True
+
 _IS_SIDE: Final = np.zeros(len(SPAN_KINDS), np.bool_)
 _IS_SIDE[[_SERVER, _CLIENT, _PRODUCER, _CONSUMER]] = True
+
+_FAILED: Final = np.zeros(len(STATUS_CODES), np.uint8)
+_FAILED[STATUS_CODES.index("STATUS_CODE_ERROR")] = FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Sides:
 
 def rows_of_sides(batch: SpanBatch) -> npt.NDArray[np.int64]:
     """The rows whose kind makes them a side of a call."""
-    return np.flatnonzero(_IS_SIDE[batch.kind])
+    return _IS_SIDE[batch.kind].nonzero()[0]
 
 
 def service_codes(batch: SpanBatch, names: Names) -> npt.NDArray[np.int32]:
@@ -80,39 +85,42 @@ def sides_of(
 ) -> Sides:
     """The sides that these rows are; `services` has the code of each resource's service."""
     kind = batch.kind[rows]
-    trace_ids = batch.trace_id[rows]
+    served = _IS_SERVED[kind].nonzero()[0]
+    parent_ids = batch.parent_id[rows[served]]
+    has_parent = parent_ids.any(axis=1)
+    with_parent = served[has_parent]
+    trace_hash = trace_hashes(batch.trace_id[rows])
+    keys = span_keys(
+        np.concatenate((trace_hash, trace_hash[with_parent])),
+        np.concatenate((batch.span_id[rows], parent_ids[has_parent])),
+    )
     spans: Records = np.zeros(len(rows), SPAN)
-    spans["key"] = span_keys(trace_ids, batch.span_id[rows])
+    spans["key"] = keys[: len(rows)]
     spans["arrival"] = batch.arrival_ns
     spans["duration"] = batch.duration[rows]
     spans["weight"] = batch.weight[rows]
     spans["service"] = services[batch.resource.codes[rows]]
     spans["peer"] = NO_NAME
-    spans["flags"] = _FLAGS[kind] | np.where(batch.status[rows] == _ERROR, FAILED, 0)
+    flags = _FLAGS[kind] | _FAILED[batch.status[rows]]
 
-    parent_ids = batch.parent_id[rows]
-    served = np.flatnonzero((kind == _SERVER) | (kind == _CONSUMER))
-    with_parent = served[parent_ids[served].any(axis=1)]
-    linked = _Links(batch, rows, np.flatnonzero(kind == _CONSUMER))
+    consumers = (kind == _CONSUMER).nonzero()[0]
+    linked = _Links(batch, rows, consumers)
     owner = np.concatenate((with_parent, linked.owner))
-    ends: Records = np.zeros(len(owner), END)
-    for name in ("arrival", "duration", "weight", "service", "flags"):
-        ends[name] = spans[name][owner]
-    own_links = ends[len(with_parent) :]
-    parents = ends[: len(with_parent)]
-    parents["key"] = span_keys(trace_ids[with_parent], parent_ids[with_parent])
-    own_links["key"] = span_keys(linked.trace_ids, linked.span_ids)
-    roots = np.zeros(len(rows), np.bool_)
-    roots[served] = True
+    roots = _IS_SERVED[kind]
     roots[owner] = False
+    named = ((flags & CLIENT).astype(np.bool_) | (roots & (kind == _CONSUMER))).nonzero()[0]
+    spans["peer"][named] = peer_names(batch, rows[named], peer_attributes, names.code)
+    clients = (flags & CLIENT).nonzero()[0]
+    flags[clients[calls_database(batch, rows[clients])]] |= CALLS_DATABASE
+    spans["flags"] = flags
+
+    ends: Records = np.zeros(len(owner), END)
+    ends["key"] = np.concatenate((keys[len(rows) :], linked.keys))
+    owners = spans[owner]
+    for name in ("arrival", "duration", "weight", "service", "flags"):
+        ends[name] = owners[name]
     if len(linked.owner):
         ends, owner = _without_repeats(ends, owner, len(with_parent), linked.owner)
-
-    named = np.flatnonzero((spans["flags"] & CLIENT != 0) | (roots & (kind == _CONSUMER)))
-    spans["peer"][named] = peer_names(batch, rows[named], peer_attributes, names.code)
-    clients = np.flatnonzero(spans["flags"] & CLIENT)
-    database = clients[calls_database(batch, rows[clients])]
-    spans["flags"][database] |= CALLS_DATABASE
     return Sides(spans, ends, owner, roots, linked.left_out)
 
 
@@ -126,6 +134,10 @@ class _Links:
         trace_ids: list[bytes] = []
         span_ids: list[bytes] = []
         self.left_out = 0
+        self.owner = np.zeros(0, np.int64)
+        self.keys = np.zeros(0, np.int64)
+        if not len(consumers):
+            return
         links_of_rows = span_links(batch, rows[consumers].tolist())
         for consumer, links in zip(consumers.tolist(), links_of_rows, strict=True):
             distinct = list(dict.fromkeys(links))
@@ -135,8 +147,11 @@ class _Links:
                 trace_ids.append(trace_id)
                 span_ids.append(span_id)
         self.owner = np.array(owner, np.int64)
-        self.trace_ids = np.frombuffer(b"".join(trace_ids), np.uint8).reshape(-1, 16)
-        self.span_ids = np.frombuffer(b"".join(span_ids), np.uint8).reshape(-1, 8)
+        self.keys = span_keys(trace_hashes(_ids(trace_ids, 16)), _ids(span_ids, 8))
+
+
+def _ids(ids: list[bytes], width: int) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(b"".join(ids), np.uint8).reshape(-1, width)
 
 
 def _without_repeats(
