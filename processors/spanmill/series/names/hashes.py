@@ -8,6 +8,7 @@ learnt: the same name always gives the same label.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from spanmill.series.names.known_words import KNOWN, is_known
@@ -22,6 +23,7 @@ _SPOKEN: Final = re.compile(
     r"[AEIOUY][a-z]{2,}|[A-Z]?(?=[b-df-hj-np-tv-xz]*[aeiouy])[a-z]{2,}"
     r"|HTTPS?|URL|URI|API|SQL|XML|JSON|HTML|DNS|TCP|UDP|TLS|AWS|GCP|CPU|GPU|UTF|DTO|SDK|CSV|PDF"
 )
+_CHOSEN: Final = re.compile(r"(?=[A-Z]?[^aeiouy]{0,3}[aeiouy])[a-z]{2,}|[A-Z][a-z]{3,}|v\d{1,2}")
 _DIGITS: Final = re.compile(r"[0-9]+")
 _VOWELS: Final = re.compile(r"[aeiouAEIOU]")
 _LOWER_RUN: Final = re.compile(r"[a-z]+")
@@ -138,11 +140,17 @@ def _fold_run(found: re.Match[str]) -> str:
     if whole and _is_key(words[0]):
         return HASH
     drawn = [is_hash(word, whole=whole) for word in words[::2]]
+    groups = [_is_hex_group(word) for word in words[::2]]
+    for index, (left, right) in enumerate(pairwise(groups)):
+        if left and right:
+            drawn[index] = drawn[index + 1] = True
     if not any(drawn):
         return HASH if _is_drawn_with_separators(words[::2]) else run
     for index, word in enumerate(words[::2]):
         if not drawn[index] and _belongs(word, index, drawn):
             drawn[index] = True
+    if len(run) >= _LONG and not (run.islower() or run.isupper()):
+        _spread(words[::2], drawn)
     return _joined(words, drawn)
 
 
@@ -171,6 +179,21 @@ def _belongs(word: str, index: int, drawn: list[bool]) -> bool:
         return False
     mixed = any(map(str.isdigit, word)) and not word.isdigit()
     return mixed or (len(word) <= 3 and any(map(str.isupper, word[1:])))
+
+
+def _spread(words: list[str], drawn: list[bool]) -> None:
+    """Take in what stands between the chosen words at both ends, where it looks like base64url."""
+    unchosen = [index for index, word in enumerate(words) if not _CHOSEN.fullmatch(word)]
+    within = slice(unchosen[0], unchosen[-1] + 1)
+    if _spoken("".join(words[within])) < 0.5:
+        drawn[within] = [True] * (unchosen[-1] + 1 - unchosen[0])
+
+
+def _is_hex_group(word: str) -> bool:
+    """Whether a word may be one of several of an id such as `9f2c-4b1d`."""
+    if len(word) < 4 or word.isdigit() or word.isalpha():
+        return False
+    return _HEX.fullmatch(word) is not None and not is_known(word)
 
 
 def _is_drawn_with_separators(words: list[str]) -> bool:

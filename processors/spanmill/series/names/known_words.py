@@ -8,7 +8,7 @@ from typing import Final
 _WORDS: Final = (
     # hashes, ciphers, signatures, codecs of keys
     r"sha(?:1|2|3|224|256|384|512)|md[2456]|crc(?:8|16|32|64)c?|adler32|blake[23][bs]?|ripemd160"
-    r"|(?:aes|des|rc|rsa|dsa)(?:[2345]|128|192|256|512|1024|2048|3072|4096)"
+    r"|(?:aes|des|rc|rsa|dsa)(?:[2345]|128|192|256|512|1024|2048|3072|4096)(?:gcm|cbc|ctr|kw)?"
     r"|(?:hs|rs|es|ps)(?:256|384|512)|ed(?:25519|448)|x(?:25519|448|509)|secp\d{3}[kr]1"
     r"|curve25519|x?chacha20(?:poly1305)?|poly1305|pkcs\d{1,2}(?:v15)?|p12|base(?:16|32|36|58|62|64|85)|argon2(?:id?|d)?"
     # text and number formats, standards

@@ -33,7 +33,7 @@ MAX_ROUNDS: Final = 8
 UNSTABLE: Final = "{name}"
 """The label of a name that is still not at rest after MAX_ROUNDS."""
 
-_LAST_WORD: Final = re.compile(r"[^\s/,;:&?=()|]{1,200}\Z")
+_LAST_WORD: Final = re.compile(r"(?<=[\s/,;:&?=()|])[^\s/,;:&?=()|]{1,200}\Z")
 
 
 def cut(name: str) -> str:
@@ -142,7 +142,10 @@ class SpanNames:
             if steps is not None:
                 steps.extend(_step(rule, stand_ins.shown(masked), stand_ins.shown(after)))
             masked = after
-        return cut(stand_ins.shown(_settled(masked, steps, stand_ins.shown)))
+        settled = stand_ins.shown(_settled(masked, steps, stand_ins.shown))
+        if steps is not None:
+            steps.extend(_step("length", settled, cut(settled)))
+        return cut(settled)
 
 
 def _unchanged(name: str) -> str:
