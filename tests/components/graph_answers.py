@@ -72,7 +72,7 @@ def requests_of_the_edge(case: Case) -> Answer:
 
 
 def server_seconds_of_each_edge(case: Case) -> Answer:
-    return _rates(
+    return rates(
         case,
         {
             labels: sum(request.nanoseconds for request in requests) / SECOND
@@ -83,7 +83,7 @@ def server_seconds_of_each_edge(case: Case) -> Answer:
 
 def _failures(case: Case, requests: Iterable[Request]) -> Answer:
     """Edges without a failure are there too, at 0."""
-    return _rates(
+    return rates(
         case,
         {
             labels: sum(request.failed for request in on_edge)
@@ -102,7 +102,7 @@ def failed_requests_of_the_edge(case: Case) -> Answer:
 
 def bucket_requests_of_each_edge(case: Case) -> Answer:
     """The sum over the buckets of a classic histogram, each of which counts all smaller ones."""
-    return _rates(
+    return rates(
         case,
         {
             labels: sum(
