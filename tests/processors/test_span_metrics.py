@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spanmill.clock import SystemClock
 from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings, _combined
+from spanmill.series.names import SpanNames
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import FamilySnapshot, Histograms, Values
 from spanmill.spans.batch import SPAN_KINDS
@@ -33,7 +34,7 @@ class Counted:
 
     def __init__(self, settings: SpanMetricsSettings = SETTINGS) -> None:
         self.registry = Registry(SystemClock())
-        self.processor = SpanMetrics(settings, self.registry, Telemetry(self.registry))
+        self.processor = SpanMetrics(settings, self.registry, Telemetry(self.registry), SpanNames())
 
     def observe(self, *spans: Span, at: int = 10**18) -> Counted:
         self.processor.observe(batch_of(spans, self.processor.attributes, at))
@@ -136,7 +137,7 @@ def test_a_huge_name_is_cut_and_a_nul_stays() -> None:
     names = [
         dict(labels)["span_name"] for labels in counted.values("traces_spanmetrics_calls_total")
     ]
-    assert names == ["x" * 1024, "a\0b"]
+    assert names == ["x" * 1023 + "…", "a\0b"]
 
 
 def test_over_the_limit_spans_are_counted_in_the_overflow_series_and_in_the_books() -> None:
@@ -225,3 +226,9 @@ def test_services_of_one_name_in_two_namespaces_stay_apart_in_the_otel_dialect()
     shown = [dict(labels) for labels in counted.values("traces_span_metrics_calls_total")]
     assert [labels["service_name"] for labels in shown] == ["shop", "shop"]
     assert [labels.get("job") for labels in shown] == [None, "eu/shop"]
+
+
+def test_span_names_that_only_ids_tell_apart_are_one_label_set() -> None:
+    counted = Counted().observe(Span(name="GET /users/17"), Span(name="GET /users/18"))
+    (labels,) = counted.values("traces_spanmetrics_calls_total")
+    assert dict(labels)["span_name"] == "GET /users/{id}"

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from spanmill.config.label_names import label_name
 from spanmill.config.model import Config
+from spanmill.config.service_graph import ServiceGraphConfig
 from spanmill.config.span_metrics import SpanMetricsConfig
 from spanmill.processors.interface import Processor
+from spanmill.processors.percentiles import Percentiles, PercentilesSettings
+from spanmill.processors.service_graph import ServiceGraph, ServiceGraphSettings
 from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
 from spanmill.processors.target_info import TargetInfo
+from spanmill.series.names import SpanNames
 from spanmill.series.registry import Registry
 from spanmill.telemetry import Telemetry
-
-_SECOND_NS: Final = 1_000_000_000
 
 
 def build_processors(config: Config, registry: Registry, telemetry: Telemetry) -> list[Processor]:
     """Every processor of spans, in the order in which they take a batch."""
+    names = SpanNames(
+        config.span_metrics.name_rules, enabled=config.span_metrics.normalize_span_names
+    )
     processors: list[Processor] = [
-        SpanMetrics(_span_metrics(config.span_metrics), registry, telemetry)
+        SpanMetrics(_span_metrics(config.span_metrics), registry, telemetry, names)
     ]
     if config.span_metrics.target_info:
-        idle_timeout_ns = round(config.span_metrics.idle_timeout * _SECOND_NS)
-        processors.append(TargetInfo(registry, idle_timeout_ns))
+        processors.append(TargetInfo(registry, _nanoseconds(config.span_metrics.idle_timeout)))
+    if config.service_graph is not None:
+        processors.append(ServiceGraph(_service_graph(config.service_graph), registry, telemetry))
+    if config.percentiles is not None:
+        window_ns = _nanoseconds(config.percentiles.window)
+        settings = PercentilesSettings(window_ns, config.percentiles.max_series)
+        processors.append(Percentiles(settings, registry, telemetry, names))
     return processors
 
 
@@ -33,7 +41,23 @@ def _span_metrics(config: SpanMetricsConfig) -> SpanMetricsSettings:
         dimensions={key: label_name(key) for key in config.dimensions},
         buckets_ns={"tempo": config.buckets.tempo, "otel": config.buckets.otel},
         max_series=config.max_series,
-        idle_timeout_ns=round(config.idle_timeout * _SECOND_NS),
+        idle_timeout_ns=_nanoseconds(config.idle_timeout),
         status_message=config.status_message,
         job=config.target_info,
     )
+
+
+def _service_graph(config: ServiceGraphConfig) -> ServiceGraphSettings:
+    return ServiceGraphSettings(
+        wait_ns=_nanoseconds(config.wait),
+        max_pending=config.max_pending,
+        max_series=config.max_series,
+        idle_timeout_ns=_nanoseconds(config.idle_timeout),
+        user_root=config.user_root,
+        peer_attributes=config.peer_attributes,
+        buckets_ns=config.buckets,
+    )
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)

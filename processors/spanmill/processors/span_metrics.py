@@ -6,7 +6,7 @@ The names and labels are those of Tempo's metrics generator (`tempo`) and of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,8 @@ from spanmill.processors.sampled_calls import SampledCalls
 from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import OVERFLOW_ROW
-from spanmill.series.label_values import label_text, label_value
+from spanmill.series.label_values import label_value
+from spanmill.series.names import SpanNames
 from spanmill.series.registry import MILLISECONDS, SECONDS, LabelDialect, Registry
 from spanmill.series.snapshot import Family, LabelValues
 from spanmill.series.targets import job_of, service_of
@@ -56,17 +57,23 @@ class SpanMetricsSettings:
 class SpanMetrics:
     """Counts every span once, in the series of its label set.
 
-    A label set is service, span name, kind, status and the configured dimensions; a dimension
-    is looked up in the span's attributes, then in the resource's.
+    A label set is service, span name (as `names` makes it a label), kind, status and the
+    configured dimensions; a dimension is looked up in the span's attributes, then in the
+    resource's.
     """
 
     name = "span_metrics"
 
     def __init__(
-        self, settings: SpanMetricsSettings, registry: Registry, telemetry: Telemetry
+        self,
+        settings: SpanMetricsSettings,
+        registry: Registry,
+        telemetry: Telemetry,
+        names: SpanNames,
     ) -> None:
         self.attributes = tuple(settings.dimensions)
         self._telemetry = telemetry
+        self._names = names
         self._status_message = settings.status_message
         self._job = settings.job
         common = (
@@ -128,37 +135,31 @@ class SpanMetrics:
         )
         _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
         targets = [self._target(resource) for resource in batch.resource.values]
-        labels = [self._labels(batch, row, targets, messages, columns) for row in first.tolist()]
+        names = self._names.labels(batch.name.values)
+        labels = [
+            (
+                *(targets[batch.resource.codes[row]][0], names[batch.name.codes[row]]),
+                *(SPAN_KINDS[batch.kind[row]], STATUS_CODES[batch.status[row]]),
+                *(label_value(column.value(row)) for column in messages),
+                *self._dimensions(batch, row, columns),
+                *targets[batch.resource.codes[row]][1:],
+            )
+            for row in first.tolist()
+        ]
         spans = np.bincount(inverse, minlength=len(labels))
         return self.label_sets.rows(labels, batch.arrival_ns, spans)[inverse]
 
-    def _labels(
-        self,
-        batch: SpanBatch,
-        row: int,
-        targets: Sequence[tuple[str, str]],
-        messages: Sequence[Coded[str]],
-        columns: Sequence[Coded[AttributeValue]],
-    ) -> LabelValues:
-        resource = int(batch.resource.codes[row])
-        service, job = targets[resource]
-        return (
-            service,
-            label_text(batch.name.values[batch.name.codes[row]]),
-            SPAN_KINDS[batch.kind[row]],
-            STATUS_CODES[batch.status[row]],
-            *(label_value(column.value(row)) for column in messages),
-            *(
-                _dimension(column, key, row, batch.resource.values[resource])
-                for key, column in zip(self.attributes, columns, strict=True)
-            ),
-            *((job,) if self._job else ()),
-        )
+    def _dimensions(
+        self, batch: SpanBatch, row: int, columns: Sequence[Coded[AttributeValue]]
+    ) -> Iterator[str]:
+        resource = batch.resource.values[batch.resource.codes[row]]
+        for key, column in zip(self.attributes, columns, strict=True):
+            yield _dimension(column, key, row, resource)
 
-    def _target(self, resource: Resource) -> tuple[str, str]:
+    def _target(self, resource: Resource) -> tuple[str, ...]:
         """The service and, where it is shown, the job of a resource."""
-        attributes = resource.attributes
-        return service_of(attributes), job_of(attributes) if self._job else ""
+        service = service_of(resource.attributes)
+        return (service, job_of(resource.attributes)) if self._job else (service,)
 
     def _expose_tempo(self, registry: Registry, layout: int) -> None:
         calls = Family("traces_spanmetrics_calls_total", "counter", "Spans by label set.")
