@@ -105,3 +105,12 @@ def test_candidates_are_forgotten_when_they_stay_away() -> None:
     seats.count(b=1)
     seats.step(slots=SLOTS)
     assert not seats.series._candidates
+
+
+def test_names_that_come_once_take_no_row_from_others() -> None:
+    seats = Seats(10)
+    seats.count(**{f"rare{i}": 1.0 for i in range(10)})
+    for begin in range(0, 3_000, 100):
+        seats.count(**{f"n{i}": 1.0 for i in range(begin, begin + 100)})
+        assert seats.step() == []
+    assert seats.names() == {f"rare{i}" for i in range(10)}

@@ -14,6 +14,7 @@ NO_ROW: Final = -1
 """The row of a label set that has none."""
 
 _HYSTERESIS: Final = 1.5
+_LEAST_ACTIVITY: Final = 1.5  # two spans of late; a name that came once will hardly come again
 _FORGOTTEN: Final = 0.5  # spans; so many slots as 0.7 windows after a single one
 _FEWEST_CANDIDATES: Final = 1_000
 
@@ -23,8 +24,9 @@ class BusiestSeries:
 
     How busy one is: its spans, of which the share 1/n is forgotten with each slot of the n of
     the window, so that a steady stream counts as many as the window holds. A label set takes a
-    free row at once. Without one it becomes a candidate, and `step` gives it the row of the least
-    busy if it is 1.5 times as busy: so two that are alike don't take turns.
+    free row at once. Without one it becomes a candidate. Once it has come twice, `step` gives it a row
+    that has become free, or that of the least busy if it is 1.5 times as busy: so two that are
+    alike don't take turns.
 
     At most 2 x max(limit, 1,000) candidates are remembered, beyond that the busier half of them:
     one that is busy enough to matter comes back before it is forgotten, a million names that
@@ -72,9 +74,8 @@ class BusiestSeries:
         self._forget(slots)
         for row in [row for row in self._rows.values() if empty[row]]:
             self._vacate(row)
-        if not self._candidates:
-            return []
-        challengers = sorted(self._candidates, key=self._candidates.__getitem__, reverse=True)
+        waiting = [item for item in self._candidates.items() if item[1] >= _LEAST_ACTIVITY]
+        challengers = [key for key, _ in sorted(waiting, key=_activity, reverse=True)]
         free = self.limit - len(self._rows)
         for key in challengers[:free]:
             self._seat(key)
@@ -85,7 +86,7 @@ class BusiestSeries:
             return self._seat(key)
         self._candidates[key] = self._candidates.get(key, 0.0) + spans
         if len(self._candidates) > self._most_candidates:
-            busiest = sorted(self._candidates.items(), key=lambda item: item[1], reverse=True)
+            busiest = sorted(self._candidates.items(), key=_activity, reverse=True)
             self._candidates = dict(busiest[: self._most_candidates // 2])
         return NO_ROW
 
@@ -129,3 +130,7 @@ class BusiestSeries:
         self._activity[row] = 0.0
         self._free.append(row)
         return key
+
+
+def _activity(candidate: tuple[LabelValues, float]) -> float:
+    return candidate[1]
