@@ -24,9 +24,9 @@ class BusiestSeries:
 
     How busy one is: its spans, of which the share 1/n is forgotten with each slot of the n of
     the window, so that a steady stream counts as many as the window holds. A label set takes a
-    free row at once. Without one it becomes a candidate. Once it has come twice, `step` gives it a row
-    that has become free, or that of the least busy if it is 1.5 times as busy: so two that are
-    alike don't take turns.
+    free row at once, and becomes a candidate where there is none. Once a candidate has come
+    twice, `step` gives it a row that has become free, or that of the least busy if it is 1.5
+    times as busy: so two that are alike don't take turns.
 
     At most 2 x max(limit, 1,000) candidates are remembered, beyond that the busier half of them:
     one that is busy enough to matter comes back before it is forgotten, a million names that
