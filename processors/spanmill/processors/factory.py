@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spanmill.config.exemplars import ExemplarsConfig
 from spanmill.config.label_names import label_name
 from spanmill.config.model import Config
 from spanmill.config.service_graph import ServiceGraphConfig
@@ -11,6 +12,7 @@ from spanmill.processors.percentiles import Percentiles, PercentilesSettings
 from spanmill.processors.service_graph import ServiceGraph, ServiceGraphSettings
 from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
 from spanmill.processors.target_info import TargetInfo
+from spanmill.series.exemplars import ExemplarPool
 from spanmill.series.names import SpanNames
 from spanmill.series.registry import Registry
 from spanmill.telemetry import Telemetry
@@ -21,8 +23,9 @@ def build_processors(config: Config, registry: Registry, telemetry: Telemetry) -
     names = SpanNames(
         config.span_metrics.name_rules, enabled=config.span_metrics.normalize_span_names
     )
+    exemplars = _exemplar_pool(config.exemplars) if config.exemplars is not None else None
     processors: list[Processor] = [
-        SpanMetrics(_span_metrics(config.span_metrics), registry, telemetry, names)
+        SpanMetrics(_span_metrics(config.span_metrics), registry, telemetry, names, exemplars)
     ]
     if config.span_metrics.target_info:
         processors.append(TargetInfo(registry, _nanoseconds(config.span_metrics.idle_timeout)))
@@ -57,6 +60,10 @@ def _service_graph(config: ServiceGraphConfig) -> ServiceGraphSettings:
         peer_attributes=config.peer_attributes,
         buckets_ns=config.buckets,
     )
+
+
+def _exemplar_pool(config: ExemplarsConfig) -> ExemplarPool:
+    return ExemplarPool(config.max_exemplars, config.kept_ratio, config.hash_salt)
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from spanmill.config.span_metrics import Dialect
 from spanmill.processors.sampled_calls import SampledCalls
 from spanmill.series.counter import CounterColumn
+from spanmill.series.exemplars import ExemplarPool
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import OVERFLOW_ROW
 from spanmill.series.label_values import label_value
@@ -35,6 +36,7 @@ from spanmill.spans.status_messages import status_messages
 from spanmill.telemetry import Telemetry
 
 _MAX_KEY = 2**62
+_ERROR = STATUS_CODES.index("STATUS_CODE_ERROR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class SpanMetrics:
         registry: Registry,
         telemetry: Telemetry,
         names: SpanNames,
+        exemplars: ExemplarPool | None = None,
     ) -> None:
         self.attributes = tuple(settings.dimensions)
         self._telemetry = telemetry
@@ -88,10 +91,13 @@ class SpanMetrics:
         self._calls = CounterColumn(self.label_sets)
         self._sizes = CounterColumn(self.label_sets)
         self._sampled = SampledCalls(registry, self.label_sets)
+        layouts_ns = [settings.buckets_ns[dialect] for dialect in settings.dialects]
         self._durations = HistogramColumn(
-            self.label_sets,
-            [settings.buckets_ns[dialect] for dialect in settings.dialects],
-            native="tempo" in settings.dialects,
+            self.label_sets, layouts_ns, native="tempo" in settings.dialects
+        )
+        self._exemplar_pool = exemplars
+        self._exemplars = (
+            exemplars.histogram(self.label_sets, layouts_ns) if exemplars is not None else None
         )
         for layout, dialect in enumerate(settings.dialects):
             if dialect == "tempo":
@@ -110,6 +116,15 @@ class SpanMetrics:
         self._sizes.add(rows, batch.size * batch.weight)
         self._sampled.count(rows, batch.weight)
         self._durations.observe(rows, batch.duration, batch.weight)
+        if self._exemplars is not None:
+            self._exemplars.observe(
+                rows,
+                batch.duration,
+                trace_ids=batch.trace_id,
+                span_ids=batch.span_id,
+                errors=batch.status == _ERROR,
+                arrival_ns=batch.arrival_ns,
+            )
         overflowed = int(np.count_nonzero(rows == OVERFLOW_ROW))
         self._telemetry.spans_accepted.add(len(batch) - overflowed, "counted_own")
         if overflowed:
@@ -117,7 +132,9 @@ class SpanMetrics:
             self._telemetry.series_overflow.add(overflowed)
 
     def tick(self, now_ns: int) -> None:
-        """Nothing here is made due by time alone; the registry expires idle series."""
+        """Drop exemplars that have grown old; the registry expires idle series."""
+        if self._exemplar_pool is not None:
+            self._exemplar_pool.expire(now_ns)
 
     def _rows(self, batch: SpanBatch) -> npt.NDArray[np.int64]:
         """The row of each span's label set: int64 (n,)."""
@@ -168,7 +185,13 @@ class SpanMetrics:
         registry.expose_values(calls, self.label_sets, self._calls)
         registry.expose_values(sizes, self.label_sets, self._sizes)
         registry.expose_histogram(
-            latency, self.label_sets, self._durations, layout=layout, unit_ns=SECONDS, native=True
+            latency,
+            self.label_sets,
+            self._durations,
+            layout=layout,
+            unit_ns=SECONDS,
+            native=True,
+            exemplars=self._exemplars,
         )
 
     def _expose_otel(self, registry: Registry, layout: int, labels: LabelDialect) -> None:
@@ -186,6 +209,7 @@ class SpanMetrics:
             layout=layout,
             unit_ns=MILLISECONDS,
             dialect=labels,
+            exemplars=self._exemplars,
         )
 
 
