@@ -19,7 +19,7 @@ from spanmill.processors.service_graph.edges import (
     Edges,
 )
 from spanmill.processors.service_graph.names import NO_NAME
-from spanmill.processors.service_graph.ring import Records, Ring
+from spanmill.processors.service_graph.ring import Records, Ring, chosen
 
 CLIENT: Final = 1
 """Flags of records: the span is a client's or a producer's."""
@@ -120,12 +120,12 @@ class Pairing:
         numbers = _found(map(self._numbers.__getitem__, spans["key"].tolist()), len(spans))
         before = np.maximum.accumulate(np.concatenate(([self.spans.next - 1], numbers)))[:-1]
         new = numbers > before
-        new_spans = spans if new.all() else spans[new]
-        new_ends = ends if len(new_spans) == len(spans) else ends[new[owner]]
+        new_spans = spans if new.all() else chosen(spans, new)
+        new_ends = ends if len(new_spans) == len(spans) else chosen(ends, new[owner])
         numbers = self.spans.append(new_spans)
         if self._last_waiting:
             clients = (new_spans["flags"] & CLIENT).nonzero()[0]
-            self._join_waiting(new_spans[clients], numbers[clients], outcome)
+            self._join_waiting(chosen(new_spans, clients), numbers[clients], outcome)
         if len(new_ends):
             self._join_remembered(new_ends, outcome)
         self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, outcome)
@@ -176,32 +176,35 @@ class Pairing:
         end_numbers, owners = np.concatenate(all_ends), np.concatenate(all_clients)
         ends = self.ends.get(end_numbers)
         self.ends.set("flags", end_numbers, ends["flags"] | PAIRED)
-        fit = _fit(clients[owners], ends)
-        self._pair(clients[owners][fit], numbers[owners][fit], ends[fit], outcome)
+        self._pair(chosen(clients, owners), numbers[owners], ends, outcome)
 
     def _join_remembered(self, ends: Records, outcome: Outcome) -> None:
         """Join ends with the clients that are there, and let the others wait."""
         numbers = _found(map(self._numbers.get, ends["key"].tolist(), repeat(NOBODY)), len(ends))
         there = numbers != NOBODY
-        parents, joining = self.spans.get(numbers[there]), ends[there]
-        fit = _fit(parents, joining)
-        self._pair(parents[fit], numbers[there][fit], joining[fit], outcome)
-        missed = joining[parents["flags"] & CLIENT == 0]["flags"] & PRODUCER_ONLY == 0
+        numbers = numbers[there]
+        parents, joining = self.spans.get(numbers), chosen(ends, there)
+        missed = (parents["flags"] & CLIENT == 0) & (joining["flags"] & PRODUCER_ONLY == 0)
         outcome.unpaired[NOT_A_CLIENT] += int(np.count_nonzero(missed))
-        waiting = ends[~there]
+        self._pair(parents, numbers, joining, outcome)
+        waiting = chosen(ends, ~there)
         for begin in range(0, len(waiting), self._limit):
             self._let_wait(waiting[begin : begin + self._limit])
             self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, outcome)
 
     def _pair(
         self,
-        clients: Records,
+        parents: Records,
         numbers: npt.NDArray[np.int64],
         ends: Records,
         outcome: Outcome,
     ) -> None:
-        if not len(clients):
+        """Make edges of the parents, which have these numbers, and of the ends that fit them."""
+        needed = np.where(ends["flags"] & PRODUCER_ONLY, CLIENT | MESSAGING, CLIENT)
+        fit = (parents["flags"] & needed == needed).nonzero()[0]
+        if not len(fit):
             return
+        clients, ends, numbers = chosen(parents, fit), chosen(ends, fit), numbers[fit]
         self.spans.set("flags", numbers, clients["flags"] | PAIRED)
         flags = clients["flags"] | ends["flags"]
         kind = np.where(flags & MESSAGING, MESSAGING_SYSTEM, DIRECT)
@@ -252,12 +255,12 @@ class Pairing:
             return
         spans = self.spans.take(many)
         _drop(self._numbers, spans["key"])
-        clients = spans[spans["flags"] & (CLIENT | PAIRED) == CLIENT]
+        clients = chosen(spans, spans["flags"] & (CLIENT | PAIRED) == CLIENT)
         virtual = clients["peer"] != NO_NAME
         if reason == EVICTED:
             virtual &= clients["flags"] & CALLS_DATABASE != 0
         outcome.unpaired[reason] += int(np.count_nonzero(~virtual))
-        clients = clients[virtual]
+        clients = chosen(clients, virtual)
         if not len(clients):
             return
         database = clients["flags"] & CALLS_DATABASE != 0
@@ -273,13 +276,6 @@ class Pairing:
                 weight=clients["weight"],
             )
         )
-
-
-def _fit(parents: Records, ends: Records) -> npt.NDArray[np.bool_]:
-    """Whether each parent is one that the end beside it may join with."""
-    needed = np.where(ends["flags"] & PRODUCER_ONLY, CLIENT | MESSAGING, CLIENT)
-    fit: npt.NDArray[np.bool_] = parents["flags"] & needed == needed
-    return fit
 
 
 def _found(numbers: Iterable[int], many: int) -> npt.NDArray[np.int64]:

@@ -22,7 +22,7 @@ from spanmill.processors.service_graph.pairing import (
     Pairing,
 )
 from spanmill.processors.service_graph.peers import DATABASE_ATTRIBUTES
-from spanmill.processors.service_graph.ring import Records
+from spanmill.processors.service_graph.ring import Records, chosen
 from spanmill.processors.service_graph.sides import rows_of_sides, service_codes, sides_of
 from spanmill.series.registry import Registry
 from spanmill.spans.batch import SpanBatch
@@ -116,7 +116,7 @@ class ServiceGraph:
         sides = sides_of(batch, rows, services, self._settings.peer_attributes, self._names)
         new = self._pairing.take(sides.spans, sides.ends, sides.owner, outcome)
         outcome.unpaired[TOO_MANY_LINKS] += sides.links_left_out
-        roots = sides.spans[new & sides.roots]
+        roots = chosen(sides.spans, new & sides.roots)
         if len(roots):
             self._take_roots(roots, outcome)
 
@@ -129,7 +129,7 @@ class ServiceGraph:
         known = client != NO_NAME
         outcome.unpaired[NO_CLIENT] += int(np.count_nonzero(~known & consumes))
         outcome.unpaired[ROOT] += int(np.count_nonzero(~known & ~consumes))
-        roots = roots[known]
+        roots = chosen(roots, known)
         outcome.edges.append(
             Edges(
                 client=client[known].astype(np.int32),

@@ -8,10 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 Records = npt.NDArray[np.void]
-"""A structured array; its fields are those of the ring's dtype."""
+"""A structured array of one dimension; its records are a multiple of 8 bytes long."""
 
 _FIRST_CAPACITY: Final = 1024
 _BLOCK: Final = 1024
+
+
+def chosen(records: Records, where: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Records:
+    """A copy of some records, by index or by mask.
+
+    As rows of words they are copied ten times as fast as numpy copies structures.
+    """
+    picked: Records = _words(records)[where].view(records.dtype)[:, 0]
+    return picked
 
 
 class Ring:
@@ -23,7 +32,7 @@ class Ring:
     """
 
     def __init__(self, dtype: np.dtype[np.void]) -> None:
-        self._records: Records = np.zeros(_FIRST_CAPACITY, dtype)
+        self._words, self._records = _empty(_FIRST_CAPACITY, dtype)
         self.first = 0
         self.next = 0
 
@@ -32,16 +41,21 @@ class Ring:
 
     def append(self, records: Records) -> npt.NDArray[np.int64]:
         """Take records; returns their numbers."""
-        numbers = np.arange(self.next, self.next + len(records))
-        if len(self) + len(records) > len(self._records):
-            self._grow(len(self) + len(records))
-        self._records[self._places(numbers)] = records
-        self.next += len(records)
-        return numbers
+        count = len(records)
+        if len(self) + count > len(self._records):
+            self._grow(len(self) + count)
+        place = self.next & (len(self._records) - 1)
+        until_end = min(count, len(self._records) - place)
+        words = _words(records)
+        self._words[place : place + until_end] = words[:until_end]
+        self._words[: count - until_end] = words[until_end:]
+        self.next += count
+        return np.arange(self.next - count, self.next)
 
     def get(self, numbers: npt.NDArray[np.int64]) -> Records:
         """A copy of the records with these numbers."""
-        return self._records[self._places(numbers)]
+        records: Records = self._words[self._places(numbers)].view(self._records.dtype)[:, 0]
+        return records
 
     def field(self, name: str, numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """A copy of one field of the records with these numbers."""
@@ -71,15 +85,32 @@ class Ring:
 
     def take(self, count: int) -> Records:
         """Remove the oldest records and return them."""
-        records = self.get(np.arange(self.first, self.first + count))
+        records = self._oldest(count)
         self.first += count
         return records
 
     def _places(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return numbers & (len(self._records) - 1)
 
+    def _oldest(self, count: int) -> Records:
+        place = self.first & (len(self._records) - 1)
+        beyond = place + count - len(self._records)
+        words = np.concatenate((self._words[place : place + count], self._words[: max(0, beyond)]))
+        records: Records = words.view(self._records.dtype)[:, 0]
+        return records
+
     def _grow(self, least: int) -> None:
-        numbers = self.all()
-        records = self.get(numbers)
-        self._records = np.zeros(1 << (least - 1).bit_length(), self._records.dtype)
-        self._records[self._places(numbers)] = records
+        records = self._oldest(len(self))
+        self._words, self._records = _empty(1 << (least - 1).bit_length(), self._records.dtype)
+        self.next = self.first
+        self.append(records)
+
+
+def _empty(capacity: int, dtype: np.dtype[np.void]) -> tuple[npt.NDArray[np.uint64], Records]:
+    """The same memory as rows of words, which numpy copies fast, and as records."""
+    words = np.zeros((capacity, dtype.itemsize // 8), np.uint64)
+    return words, words.view(dtype)[:, 0]
+
+
+def _words(records: Records) -> npt.NDArray[np.uint64]:
+    return records.view(np.uint64).reshape(len(records), records.dtype.itemsize // 8)

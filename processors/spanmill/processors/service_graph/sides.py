@@ -20,7 +20,7 @@ from spanmill.processors.service_graph.pairing import (
     SPAN,
 )
 from spanmill.processors.service_graph.peers import calls_database, peer_names
-from spanmill.processors.service_graph.ring import Records
+from spanmill.processors.service_graph.ring import Records, chosen
 from spanmill.series.targets import service_of
 from spanmill.spans.batch import SPAN_KINDS, STATUS_CODES, SpanBatch
 from spanmill.spans.links import span_links
@@ -116,7 +116,7 @@ def sides_of(
 
     ends: Records = np.zeros(len(owner), END)
     ends["key"] = np.concatenate((keys[len(rows) :], linked.keys))
-    owners = spans[owner]
+    owners = chosen(spans, owner)
     for name in ("arrival", "duration", "weight", "service", "flags"):
         ends[name] = owners[name]
     if len(linked.owner):
@@ -170,4 +170,4 @@ def _without_repeats(
     kept = np.ones(len(ends), np.bool_)
     kept[:parents] = [end not in by_link for end in by_parent]
     ends["flags"][:parents][np.isin(owner[:parents], linked)] |= PRODUCER_ONLY
-    return ends[kept], owner[kept]
+    return chosen(ends, kept), owner[kept]
