@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from spanmill.series.names.known_words import KNOWN, is_known
+from spanmill.series.names.known_words import KNOWN, LONGEST_KNOWN, is_known
 
 HASH: Final = "{hash}"
 
@@ -49,11 +49,17 @@ _LETTERS_ONLY_WORD = 4
 
 def fold_hashes(name: str) -> str:
     """Each drawn token becomes `{hash}`, with what belongs to it beside - and _."""
-    name = _TOKEN.sub("{token}", name)
-    name = _PREFIXED_HEX.sub(HASH, name)
-    name = _TEMPORARY.sub(rf"\1{HASH}", name)
-    name = _POD.sub(f"-{HASH}", name)
-    name = _PADDED.sub(HASH, name)
+    # Looking for a mark is far cheaper than a pattern that begins with a look behind.
+    if "eyJ" in name:
+        name = _TOKEN.sub("{token}", name)
+    if "0x" in name or "0X" in name:
+        name = _PREFIXED_HEX.sub(HASH, name)
+    if "tmp" in name:
+        name = _TEMPORARY.sub(rf"\1{HASH}", name)
+    if "-" in name:
+        name = _POD.sub(f"-{HASH}", name)
+    if "=" in name:
+        name = _PADDED.sub(HASH, name)
     return _RUN.sub(_fold_run, name)
 
 
@@ -68,7 +74,7 @@ def is_hash(word: str, *, whole: bool = False) -> bool:
         return len(word) >= _LONG and _are_random_letters(word)
     if _HEX.fullmatch(word) and _is_drawn_hex(word):
         return True
-    rest = KNOWN.sub("", word)
+    rest = KNOWN.sub("", word) if len(word) <= LONGEST_KNOWN else word
     if len(rest) < 6 or not any(map(str.isdigit, rest)):
         return False
     if rest.islower() or rest.isupper():
@@ -105,7 +111,7 @@ def _is_drawn_single(word: str, *, whole: bool) -> bool:
     if length >= 8 and spoken == 0:
         return True
     if length < _SHORT_HASH or numbers < 2:
-        return numbers > 2 and spoken == 0
+        return (numbers > 2 and spoken == 0) or (whole and length >= 8 and spoken < 0.4)
     if length >= _LONG:
         return spoken < 0.75 or mean <= 5
     if whole:

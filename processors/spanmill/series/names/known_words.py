@@ -51,6 +51,10 @@ KNOWN_NUMBER: Final = re.compile(
 """A known word and its number with something between them."""
 
 
+LONGEST_KNOWN: Final = 64
+"""Longer words are not searched for known ones: nobody chose them, and it takes long."""
+
+
 def is_known(word: str) -> bool:
     """Whether all digits of a word belong to known words."""
-    return not any(map(str.isdigit, KNOWN.sub("", word)))
+    return len(word) <= LONGEST_KNOWN and not any(map(str.isdigit, KNOWN.sub("", word)))

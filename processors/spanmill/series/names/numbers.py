@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from spanmill.series.names.known_words import KNOWN, KNOWN_NUMBER
+from spanmill.series.names.known_words import KNOWN, KNOWN_NUMBER, LONGEST_KNOWN
 
 ID: Final = "{id}"
 
@@ -14,86 +14,34 @@ _KEPT: Final = (
     r"|\{\d{1,2}(?:,\d{0,2})?\}"  # {0} and a pattern's repetition
     r"|[01]-9(?!\d)"  # a pattern's range of digits
     r"|\$\d{1,2}(?!\w)"  # an SQL parameter; an anonymous class
-    r"|(?<!\S)[\d/,-]{0,12}\*[\d*/,-]{0,12}(?:\s[\d*/,?LW#A-Z-]+){4,5}(?!\S)"  # * 5 * * *
-    r"|(?<!\S)\d{1,2}(?:[/,-]\d{1,2})*(?:\s[\d*/,?LW#-]+){2,3}\s[*?](?:\s[\dA-Z*/,?L#-]+){0,2}(?!\S)"
+)
+_SCHEDULE: Final = (  # of cron, with at least one *
+    r"(?<!\S)[\d/,-]{0,12}\*[\d*/,-]{0,12}(?:\s[\d*/,?LW#A-Z-]+){4,5}(?!\S)"
+    r"|(?<!\S)\d{1,2}(?:[/,-]\d{1,2})*(?:\s[\d*/,?LW#-]+){2,3}\s[*?]"
+    r"(?:\s[\dA-Z*/,?L#-]+){0,2}(?!\S)"
 )
 _DECIMAL: Final = r"(?<![^\W_])(?<![\w.-][.])\d+(?:\.\d+)+(?![^\W_])"
-_TOKEN: Final = re.compile(
-    rf"(?P<kept>{_KEPT})|(?P<decimal>{_DECIMAL})|(?P<run>[^\W_]+(?:[-_]+[^\W_]+)*)"
-)
+_REST: Final = rf"(?P<decimal>{_DECIMAL})|(?P<run>[^\W_]+(?:[-_]+[^\W_]+)*)"
+_TOKEN: Final = re.compile(rf"(?P<kept>{_KEPT})|{_REST}")
+_TOKEN_OR_SCHEDULE: Final = re.compile(rf"(?P<kept>{_KEPT}|{_SCHEDULE})|{_REST}")
+_DIGIT: Final = re.compile(r"\d")
 _SEPARATORS: Final = re.compile(r"([-_]+)")
 _TOPOLOGY: Final = frozenset({"KSTREAM", "KTABLE"})
 """Kafka Streams numbers the steps of a program with ten digits: KSTREAM-MAP-0000000003."""
 _INSIDE_WORD: Final = re.compile(
     rf"(?:{KNOWN.pattern})|(?P<long>\d{{3,}})", KNOWN.flags & ~re.ASCII
 )
+_LONG_NUMBER: Final = re.compile(r"(?P<long>\d{3,})")
 _PORT: Final = re.compile(r"(?:localhost|://[^\s/:]{1,255}|\.[A-Za-z][A-Za-z-]{0,62}):$")
-# fmt: off (a list of numbers, one a line otherwise)
+# One number a line would fill a page.
+# fmt: off
 _KNOWN_PORTS: Final = frozenset(
     (
-        21,
-        22,
-        25,
-        53,
-        80,
-        88,
-        143,
-        389,
-        443,
-        445,
-        465,
-        587,
-        636,
-        993,
-        1433,
-        1521,
-        1883,
-        2181,
-        2379,
-        3000,
-        3306,
-        4222,
-        4317,
-        4318,
-        5000,
-        5432,
-        5433,
-        5672,
-        6379,
-        6380,
-        6432,
-        6443,
-        7687,
-        8000,
-        8080,
-        8081,
-        8086,
-        8088,
-        8123,
-        8125,
-        8443,
-        8500,
-        8529,
-        8888,
-        9000,
-        9042,
-        9090,
-        9092,
-        9093,
-        9200,
-        9300,
-        9411,
-        9418,
-        10250,
-        11211,
-        14268,
-        15672,
-        26257,
-        27017,
-        27018,
-        33060,
-        50051,
-        61616,
+        21, 22, 25, 53, 80, 88, 143, 389, 443, 445, 465, 587, 636, 993, 1433, 1521, 1883, 2181,
+        2379, 3000, 3306, 4222, 4317, 4318, 5000, 5432, 5433, 5672, 6379, 6380, 6432, 6443, 7687,
+        8000, 8080, 8081, 8086, 8088, 8123, 8125, 8443, 8500, 8529, 8888, 9000, 9042, 9090, 9092,
+        9093, 9200, 9300, 9411, 9418, 10250, 11211, 14268, 15672, 26257, 27017, 27018, 33060,
+        50051, 61616,
     )
 )
 # fmt: on
@@ -112,7 +60,9 @@ def fold_numbers(name: str) -> str:
     One of one or two digits stays where it is a part of a word (`s3`, `flowStep2`, `topic-0`),
     which bounds what it can add to 100 names; known words (`sha256`) stay whatever their digits.
     """
-    return _TOKEN.sub(_fold_token, name)
+    if not _DIGIT.search(name):
+        return name
+    return (_TOKEN_OR_SCHEDULE if "*" in name else _TOKEN).sub(_fold_token, name)
 
 
 def join_ids(name: str) -> str:
@@ -140,7 +90,8 @@ def _fold_run(found: re.Match[str]) -> str:
     for index in range(0, len(words), 2):
         word = words[index]
         if not word.isdecimal():
-            words[index] = _INSIDE_WORD.sub(_fold_long, word)
+            inside = _INSIDE_WORD if len(word) <= LONGEST_KNOWN else _LONG_NUMBER
+            words[index] = inside.sub(_fold_long, word)
         elif _is_named(words, index):
             continue
         elif len(word) <= left:

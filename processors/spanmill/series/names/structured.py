@@ -43,6 +43,7 @@ _DATE: Final = re.compile(
     rf"|(?<![A-Za-z])(?:{_WEEKDAY}(?:\d{{1,2}}\s{_MONTH_NAME}|{_MONTH_NAME}\s{{1,2}}\d{{1,2}},?)"
     rf"(?:\s{_CLOCK})?(?:\s[A-Z]{{3,4}})?\s{_YEAR}(?:\s{_CLOCK}(?:\s[A-Z]{{3,4}}(?![A-Za-z]))?)?(?!\d))"
 )
+_TWO_DIGITS: Final = re.compile(r"\d\d")
 _TIME: Final = re.compile(r"(?<![\w:.-])[0-2]?\d:[0-5]\d:[0-5]\d(?:[.,]\d{1,9})?Z?(?![\w:])")
 _DURATION: Final = re.compile(
     r"(?<![\w.-])P(?=T?\d)(?:\d+[YMWD])*(?:T(?:\d+[HM])*(?:\d+(?:\.\d+)?S)?)?(?![\w.])"
@@ -68,25 +69,29 @@ _SEMANTIC_VERSION: Final = re.compile(
 
 def fold_query(name: str) -> str:
     """A URL's query becomes `?{query}`, pairs joined by & `{query}`, a matrix parameter its key."""
-    name = _QUERY.sub("?{query}", name)
-    name = _PAIRS.sub("{query}", name)
-    return _MATRIX.sub(r";\1={value}", name)
+    if "?" in name:
+        name = _QUERY.sub("?{query}", name)
+    if "&" in name:
+        name = _PAIRS.sub("{query}", name)
+    return _MATRIX.sub(r";\1={value}", name) if ";" in name else name
 
 
 def fold_documents(name: str) -> str:
     """JSON becomes `{json}`, with all that follows; a quoted argument `{text}`."""
+    if '"' not in name and "'" not in name:
+        return name
     name = _JSON.sub("{json}", name)
     return _ARGUMENT.sub(r"\1{text}", name)
 
 
 def fold_escapes(name: str) -> str:
     """Three or more percent-encoded bytes are data in another script: `{text}`."""
-    return _ESCAPES.sub("{text}", name)
+    return _ESCAPES.sub("{text}", name) if "%" in name else name
 
 
 def fold_emails(name: str) -> str:
     """E-mail addresses become `{email}`."""
-    return _EMAIL.sub("{email}", name)
+    return _EMAIL.sub("{email}", name) if "@" in name or "%40" in name else name
 
 
 def fold_uuids(name: str) -> str:
@@ -96,22 +101,27 @@ def fold_uuids(name: str) -> str:
 
 def fold_dates(name: str) -> str:
     """Dates with or without a time become `{date}`, times `{time}`, ISO durations `{duration}`."""
+    if not _TWO_DIGITS.search(name):
+        return _DURATION.sub("{duration}", name) if "P" in name else name
     name = _DATE.sub("{date}", name)
-    name = _TIME.sub("{time}", name)
-    return _DURATION.sub("{duration}", name)
+    if name.count(":") > 1:
+        name = _TIME.sub("{time}", name)
+    return _DURATION.sub("{duration}", name) if "P" in name else name
 
 
 def fold_addresses(name: str) -> str:
     """IP addresses, with port or prefix length, become `{ip}`, hardware addresses `{mac}`."""
-    name = _IPV4.sub("{ip}", name)
-    name = _MAC.sub("{mac}", name)
-    name = _IPV6.sub(_ipv6, name)
-    return _BRACKETED_IP.sub("{ip}", name)
+    if name.count(".") > 2 or "ip-" in name:
+        name = _IPV4.sub("{ip}", name)
+    if name.count(":") > 1 or name.count("-") > 4:
+        name = _MAC.sub("{mac}", name)
+        name = _IPV6.sub(_ipv6, name)
+    return _BRACKETED_IP.sub("{ip}", name) if "[{ip}]" in name else name
 
 
 def fold_versions(name: str) -> str:
     """Versions of three numbers become `{version}`: each release would be a new name."""
-    return _SEMANTIC_VERSION.sub("{version}", name)
+    return _SEMANTIC_VERSION.sub("{version}", name) if name.count(".") > 1 else name
 
 
 def _ipv6(found: re.Match[str]) -> str:
