@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -12,17 +13,22 @@ import numpy as np
 from spanmill.books import check_books
 from spanmill.clock import Clock
 from spanmill.config.model import Config
+from spanmill.config.service_metrics import ServiceMetricsConfig
 from spanmill.exporters.otlp.factory import build_destinations
 from spanmill.exporters.scrape import ScrapeApp
 from spanmill.http_server import HttpServer
 from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
+from spanmill.points.batch import PointBatch
+from spanmill.points.decoder import DecodedMetrics
 from spanmill.processors.factory import build_processors
-from spanmill.processors.interface import Processor
+from spanmill.processors.service_metrics import ServiceMetrics, ServiceMetricsSettings
 from spanmill.processors.span_metrics import SpanMetrics
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
-from spanmill.receivers.intake import TraceIntake
+from spanmill.receivers.intake import Intake
+from spanmill.receivers.signals import TAKEN_METRICS, Decoded, taken_traces
 from spanmill.series.registry import Registry
+from spanmill.spans.batch import SpanBatch
 from spanmill.spans.decoder import DecodedRequest
 from spanmill.spans.installed import load_decoder
 from spanmill.spans.sampling import weighted_by
@@ -31,6 +37,7 @@ from spanmill.telemetry import Telemetry, declare_build, declare_process
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 10.0
+_SECOND_NS: Final = 1_000_000_000
 
 Receiver = GrpcReceiver | HttpReceiver
 
@@ -54,6 +61,9 @@ class Pipeline:
         )
         self._telemetry = Telemetry(self._registry, *destinations)
         self._processors = build_processors(config, self._registry, self._telemetry)
+        self._service_metrics = ServiceMetrics(
+            _service_metrics_settings(config.service_metrics), self._registry, self._telemetry
+        )
         self._multiplier = config.sampling.multiplier_attribute
         columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
         if self._multiplier is not None:
@@ -61,9 +71,7 @@ class Pipeline:
         decoder = load_decoder(tuple(columns))
         declare_build(self._registry, version, decoder.kind)
         declare_process(self._registry)
-        self._journal: MemoryJournal[DecodedRequest | None] = MemoryJournal(
-            clock, self._registry.lock
-        )
+        self._journal: MemoryJournal[Decoded | None] = MemoryJournal(clock, self._registry.lock)
         self._destinations = build_destinations(
             exporters, self._journal, self._telemetry, self._registry, clock
         )
@@ -77,7 +85,10 @@ class Pipeline:
             prometheus.endpoint.port,
             "scrape endpoint",
         )
-        self._intake = TraceIntake(decoder, self._journal, self._telemetry, clock)
+        self._intakes = [
+            Intake(taken, self._journal, self._telemetry, clock)
+            for taken in (taken_traces(decoder), TAKEN_METRICS)
+        ]
         self._receivers = self._build_receivers()
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
         self._decoder_kind = decoder.kind
@@ -109,6 +120,7 @@ class Pipeline:
                 **{receiver.name: receiver.endpoint for receiver in self._receivers},
                 "metrics": f"http://{host}:{self._scrape.port}/metrics",
                 "destinations": ",".join(self._config.exporters.otlp_traces) or "none",
+                "metric_destinations": ",".join(self._config.exporters.otlp_metrics) or "none",
             },
         )
 
@@ -138,8 +150,10 @@ class Pipeline:
             _log.log(level, "flushed", extra=fields)
         self._scrape.stop(max(0.0, deadline - self._clock.monotonic()))
         accepted = int(self._telemetry.spans.received.value("accepted"))
+        points = int(self._telemetry.points.received.value("accepted"))
         seconds = round(self._clock.monotonic() - begun, 2)
-        _log.info("stopped", extra={"accepted_spans": accepted, "seconds": seconds})
+        fields = {"accepted_spans": accepted, "accepted_points": points, "seconds": seconds}
+        _log.info("stopped", extra=fields)
 
     def _stop_receivers(self, deadline: float) -> None:
         grace = max(0.0, deadline - self._clock.monotonic())
@@ -148,35 +162,53 @@ class Pipeline:
             stop.start()
         for stop in stops:
             stop.join()
-        self._intake.abandon()
+        for intake in self._intakes:
+            intake.abandon()
 
-    def _apply(self, record: Record[DecodedRequest | None]) -> None:
+    def _apply(self, record: Record[Decoded | None]) -> None:
         """Take one committed record into every processor; runs under the registry's lock."""
-        decoded = record.entry.decoded
-        if decoded is None:
-            self._registry.expire(record.arrival_ns)
-            for processor in self._processors:
-                self._guarded(processor, lambda p: p.tick(record.arrival_ns))
-            return
-        batch = decoded.batch.arrived(record.arrival_ns)
+        entry = record.entry
+        if entry.decoded is not None:
+            received = entry.decoded
+            self._telemetry.count_received(entry.signal, entry.items, received.rejected)
+        match entry.decoded:
+            case DecodedRequest(batch=spans):
+                self._apply_spans(spans.arrived(record.arrival_ns))
+            case DecodedMetrics(batch=points):
+                self._apply_points(points.arrived(record.arrival_ns))
+            case _:
+                self._apply_tick(record.arrival_ns)
+
+    def _apply_spans(self, batch: SpanBatch) -> None:
         if self._multiplier is not None:
             batch = weighted_by(batch, self._multiplier)
-        self._telemetry.count_received(record.entry.signal, len(batch), decoded.rejected)
-        arrival = np.uint64(record.arrival_ns)
+        arrival = np.uint64(batch.arrival_ns)
         self._telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
         for processor in self._processors:
-            counted = self._guarded(processor, lambda p: p.observe(batch))
+            counted = self._guarded(processor.name, partial(processor.observe, batch))
             if not counted and isinstance(processor, SpanMetrics):
                 self._telemetry.spans_accepted.add(len(batch), "filtered")
 
-    def _guarded(self, processor: Processor, work: Callable[[Processor], None]) -> bool:
+    def _apply_points(self, batch: PointBatch) -> None:
+        metrics = self._service_metrics
+        if not self._guarded(metrics.name, partial(metrics.observe, batch)):
+            self._telemetry.points_accepted.add(len(batch), "filtered")
+
+    def _apply_tick(self, now_ns: int) -> None:
+        self._registry.expire(now_ns)
+        for processor in self._processors:
+            self._guarded(processor.name, partial(processor.tick, now_ns))
+        metrics = self._service_metrics
+        self._guarded(metrics.name, partial(metrics.tick, now_ns))
+
+    def _guarded(self, processor: str, work: Callable[[], None]) -> bool:
         """Let a processor work; where it fails, the others and the forwarding go on."""
         try:
-            work(processor)
+            work()
         except Exception:  # noqa: BLE001 - a fault of one processor must not lose spans
-            if not self._telemetry.processor_errors.value(processor.name):
-                _log.exception("a processor failed", extra={"processor": processor.name})
-            self._telemetry.processor_errors.add(1, processor.name)
+            if not self._telemetry.processor_errors.value(processor):
+                _log.exception("a processor failed", extra={"processor": processor})
+            self._telemetry.processor_errors.add(1, processor)
             return False
         return True
 
@@ -190,7 +222,7 @@ class Pipeline:
         if otlp.grpc is not None:
             receivers.append(
                 GrpcReceiver(
-                    self._intake,
+                    self._intakes,
                     otlp.grpc.endpoint.host,
                     otlp.grpc.endpoint.port,
                     otlp.grpc.max_request_size,
@@ -201,7 +233,7 @@ class Pipeline:
         if otlp.http is not None:
             receivers.append(
                 HttpReceiver(
-                    self._intake,
+                    self._intakes,
                     otlp.http.endpoint.host,
                     otlp.http.endpoint.port,
                     otlp.http.max_request_size,
@@ -209,3 +241,9 @@ class Pipeline:
                 )
             )
         return receivers
+
+
+def _service_metrics_settings(config: ServiceMetricsConfig) -> ServiceMetricsSettings:
+    return ServiceMetricsSettings(
+        max_series=config.max_series, stale_after_ns=round(config.stale_after * _SECOND_NS)
+    )

@@ -10,9 +10,12 @@ from typing import TypeVar
 from receivers.clients import JSON, PROTOBUF, Client, GrpcClient, HttpClient
 from spanmill.clock import SystemClock
 from spanmill.journal.log import Entry, MemoryJournal, Record
+from spanmill.points.batch import PointBatch
+from spanmill.points.decoder import DecodedMetrics
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
-from spanmill.receivers.intake import TraceIntake
+from spanmill.receivers.intake import Intake
+from spanmill.receivers.signals import TAKEN_METRICS, Decoded, taken_traces
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Values
 from spanmill.spans.batch import SpanBatch
@@ -24,12 +27,12 @@ MIB = 1024 * 1024
 R = TypeVar("R", GrpcReceiver, HttpReceiver)
 
 
-class WatchedJournal(MemoryJournal[DecodedRequest | None]):
+class WatchedJournal(MemoryJournal[Decoded | None]):
     """A journal that tells how many requests have reached it."""
 
     submitted = 0
 
-    def submit(self, entry: Entry[DecodedRequest | None]) -> Future[Record[DecodedRequest | None]]:
+    def submit(self, entry: Entry[Decoded | None]) -> Future[Record[Decoded | None]]:
         self.submitted += 1
         return super().submit(entry)
 
@@ -52,8 +55,11 @@ class ReceiverPipeline:
         self.registry = Registry(clock)
         self.telemetry = Telemetry(self.registry)
         self.journal = WatchedJournal(clock, self.registry.lock)
-        self.records: list[Record[DecodedRequest | None]] = []
-        self.intake = TraceIntake(load_decoder(attributes), self.journal, self.telemetry, clock)
+        self.records: list[Record[Decoded | None]] = []
+        self.intakes = [
+            Intake(taken, self.journal, self.telemetry, clock)
+            for taken in (taken_traces(load_decoder(attributes)), TAKEN_METRICS)
+        ]
         self._max_request_size = max_request_size
         self._handler_threads = handler_threads
         self._clients: list[Client] = []
@@ -66,7 +72,7 @@ class ReceiverPipeline:
     def grpc(self) -> GrpcReceiver:
         """The gRPC receiver, started when it is first needed."""
         receiver = GrpcReceiver(
-            self.intake,
+            self.intakes,
             "127.0.0.1",
             0,
             self._max_request_size,
@@ -77,7 +83,7 @@ class ReceiverPipeline:
     @cached_property
     def http(self) -> HttpReceiver:
         """The HTTP receiver, started when it is first needed."""
-        return self._start(HttpReceiver(self.intake, "127.0.0.1", 0, self._max_request_size))
+        return self._start(HttpReceiver(self.intakes, "127.0.0.1", 0, self._max_request_size))
 
     def commit(self) -> None:
         """Let the journal commit from now on."""
@@ -112,9 +118,15 @@ class ReceiverPipeline:
 
     @property
     def batches(self) -> list[SpanBatch]:
-        """What was committed, in order."""
+        """The spans that were committed, in order."""
         decoded = [record.entry.decoded for record in self.records]
-        return [request.batch for request in decoded if request is not None]
+        return [request.batch for request in decoded if isinstance(request, DecodedRequest)]
+
+    @property
+    def points(self) -> list[PointBatch]:
+        """The same for requests of metrics."""
+        decoded = [record.entry.decoded for record in self.records]
+        return [request.batch for request in decoded if isinstance(request, DecodedMetrics)]
 
     @property
     def payload(self) -> bytes:
@@ -127,7 +139,12 @@ class ReceiverPipeline:
 
     def spans(self, outcome: str) -> int:
         """`spanmill_spans_received_total`."""
-        return self._value("spanmill_spans_received_total", (outcome,))
+        return self.items("traces", outcome)
+
+    def items(self, signal: str, outcome: str) -> int:
+        """`spanmill_spans_received_total` or `spanmill_metric_points_received_total`."""
+        items = {"traces": "spans", "metrics": "metric_points"}[signal]
+        return self._value(f"spanmill_{items}_received_total", (outcome,))
 
     def _start(self, receiver: R) -> R:
         receiver.bind()
@@ -142,7 +159,7 @@ class ReceiverPipeline:
                 return int(family.data.values[family.labels.index(labels)])
         return 0
 
-    def _apply(self, record: Record[DecodedRequest | None]) -> None:
+    def _apply(self, record: Record[Decoded | None]) -> None:
         decoded = record.entry.decoded
         assert decoded is not None
         self.telemetry.count_received(record.entry.signal, len(decoded.batch), decoded.rejected)

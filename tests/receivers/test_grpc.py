@@ -181,7 +181,7 @@ def make_receiver(pipeline: ReceiverPipeline) -> Iterator[Callable[[str, int], G
     made: list[GrpcReceiver] = []
 
     def make(host: str, port: int) -> GrpcReceiver:
-        made.append(GrpcReceiver(pipeline.intake, host, port, MAX_REQUEST_SIZE, handler_threads=2))
+        made.append(GrpcReceiver(pipeline.intakes, host, port, MAX_REQUEST_SIZE, handler_threads=2))
         return made[-1]
 
     yield make
@@ -294,7 +294,7 @@ def test_a_fault_behind_the_receiver_is_internal_and_logged(
 
     client = pipeline.client("grpc")
     with monkeypatch.context() as broken:
-        broken.setattr(pipeline.intake, "take", fail)
+        broken.setattr(pipeline.intakes[0], "take", fail)
         answer = client.send(good_body())
 
     assert answer.code == "INTERNAL"

@@ -24,7 +24,7 @@ def make_receiver(pipeline: ReceiverPipeline) -> Iterator[MakeReceiver]:
     made: list[HttpReceiver] = []
 
     def make(host: str, port: int) -> HttpReceiver:
-        made.append(HttpReceiver(pipeline.intake, host, port, 1000))
+        made.append(HttpReceiver(pipeline.intakes, host, port, 1000))
         return made[-1]
 
     yield make
@@ -116,7 +116,7 @@ def test_a_request_that_the_server_gives_up_is_503_and_its_commit_stands(
     start_pipeline: PipelineFactory,
 ) -> None:
     pipeline = start_pipeline(committing=False)
-    app = OtlpHttpApp(pipeline.intake, 1000)
+    app = OtlpHttpApp(pipeline.intakes, 1000)
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:

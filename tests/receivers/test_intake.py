@@ -10,16 +10,16 @@ import pytest
 from receivers.otlp_requests import good_body, request, span
 from spanmill.errors import UnavailableError, UndecodableError
 from spanmill.journal.log import Entry, Record, Signal
-from spanmill.receivers.intake import TraceIntake
+from spanmill.receivers.intake import Intake, Receipt
+from spanmill.receivers.signals import Decoded, taken_traces
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Histograms
-from spanmill.spans.decoder import DecodedRequest
 from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry
 from spanmill.testing import ManualClock
 
-TraceEntry = Entry[DecodedRequest | None]
-Committed = Future[Record[DecodedRequest | None]]
+TraceEntry = Entry[Decoded | None]
+Committed = Future[Record[Decoded | None]]
 
 
 class HeldJournal:
@@ -55,12 +55,12 @@ def journal() -> HeldJournal:
 
 
 @pytest.fixture
-def intake(registry: Registry, journal: HeldJournal, clock: ManualClock) -> TraceIntake:
-    return TraceIntake(load_decoder(()), journal, Telemetry(registry), clock)  # type: ignore[arg-type]  # it only submits
+def intake(registry: Registry, journal: HeldJournal, clock: ManualClock) -> Intake:
+    return Intake(taken_traces(load_decoder(())), journal, Telemetry(registry), clock)  # type: ignore[arg-type]  # it only submits
 
 
 def test_an_entry_holds_what_was_decoded_and_where_it_came_from(
-    intake: TraceIntake, journal: HeldJournal
+    intake: Intake, journal: HeldJournal
 ) -> None:
     body = good_body(spans=3)
 
@@ -71,16 +71,16 @@ def test_an_entry_holds_what_was_decoded_and_where_it_came_from(
     assert entry.items == 3
     assert not answer.done()
     journal.commit()
-    assert answer.result() is entry.decoded
+    assert answer.result() == Receipt(0, "")
 
 
-def test_an_empty_request_needs_no_commit(intake: TraceIntake, journal: HeldJournal) -> None:
+def test_an_empty_request_needs_no_commit(intake: Intake, journal: HeldJournal) -> None:
     assert intake.take(b"", "10.0.0.1").done()
     assert journal.entries == []
 
 
 def test_rejected_spans_alone_are_submitted_for_the_books(
-    intake: TraceIntake, journal: HeldJournal
+    intake: Intake, journal: HeldJournal
 ) -> None:
     intake.take(request(span(trace_id=b"")).SerializeToString(), "10.0.0.1")
 
@@ -90,14 +90,14 @@ def test_rejected_spans_alone_are_submitted_for_the_books(
     assert entry.decoded.rejected == {"invalid_trace_id": 1}
 
 
-def test_an_undecodable_body_reaches_no_journal(intake: TraceIntake, journal: HeldJournal) -> None:
+def test_an_undecodable_body_reaches_no_journal(intake: Intake, journal: HeldJournal) -> None:
     with pytest.raises(UndecodableError):
         intake.take(b"\xff", "10.0.0.1")
 
     assert journal.entries == []
 
 
-def test_the_journals_error_is_the_answer(intake: TraceIntake, journal: HeldJournal) -> None:
+def test_the_journals_error_is_the_answer(intake: Intake, journal: HeldJournal) -> None:
     answer = intake.take(good_body(), "10.0.0.1")
 
     journal.futures[0].set_exception(UnavailableError("full", 2.0))
@@ -106,7 +106,7 @@ def test_the_journals_error_is_the_answer(intake: TraceIntake, journal: HeldJour
         answer.result()
 
 
-def test_who_gives_up_waiting_cancels_no_commit(intake: TraceIntake, journal: HeldJournal) -> None:
+def test_who_gives_up_waiting_cancels_no_commit(intake: Intake, journal: HeldJournal) -> None:
     answer = intake.take(good_body(), "10.0.0.1")
 
     assert not answer.cancel()
@@ -117,7 +117,7 @@ def test_who_gives_up_waiting_cancels_no_commit(intake: TraceIntake, journal: He
 
 
 def test_abandoned_requests_are_unavailable_and_committed_all_the_same(
-    intake: TraceIntake, journal: HeldJournal
+    intake: Intake, journal: HeldJournal
 ) -> None:
     answer = intake.take(good_body(), "10.0.0.1")
     waiting = threading.Thread(target=answer.exception)
@@ -134,7 +134,7 @@ def test_abandoned_requests_are_unavailable_and_committed_all_the_same(
 
 
 def test_an_acknowledgement_is_timed(
-    intake: TraceIntake, registry: Registry, clock: ManualClock
+    intake: Intake, registry: Registry, clock: ManualClock
 ) -> None:
     counts = intake.counts("grpc")
     arrived = counts.arrived()
@@ -152,7 +152,7 @@ def test_an_acknowledgement_is_timed(
     assert durations.sums.tolist() == [0.25]
 
 
-def test_every_outcome_is_shown_before_it_happens(intake: TraceIntake, registry: Registry) -> None:
+def test_every_outcome_is_shown_before_it_happens(intake: Intake, registry: Registry) -> None:
     intake.counts("grpc")
 
     (requests,) = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
-import spanmill.receivers.http
 from receivers.clients import JSON
 from receivers.otlp_requests import good_body
 from receivers.raw_http import RawHttp, post_head
@@ -25,7 +25,8 @@ def test_protobuf_is_taken_while_every_json_thread_is_busy(
         end.wait(20)
         return b""
 
-    monkeypatch.setattr(spanmill.receivers.http, "json_to_protobuf", convert)
+    traces = pipeline.intakes[0]
+    monkeypatch.setattr(traces, "taken", replace(traces.taken, from_json=convert))
     connections = [RawHttp(pipeline.http.port) for _ in range(10)]
     try:
         for connection in connections:

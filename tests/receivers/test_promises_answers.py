@@ -286,7 +286,6 @@ def test_promise_13_a_wrong_content_type_is_415(
 @pytest.mark.parametrize(
     ("signal", "service"),
     [
-        ("metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService"),
         ("logs", "opentelemetry.proto.collector.logs.v1.LogsService"),
         ("profiles", "opentelemetry.proto.collector.profiles.v1development.ProfilesService"),
     ],
@@ -307,7 +306,6 @@ def test_promise_20_other_signals_are_unimplemented_over_grpc(
 @pytest.mark.parametrize(
     ("signal", "path"),
     [
-        ("metrics", "/v1/metrics"),
         ("logs", "/v1/logs"),
         ("profiles", "/v1development/profiles"),
     ],

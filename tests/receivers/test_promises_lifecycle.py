@@ -19,12 +19,13 @@ from receivers.raw_http import RawHttp, post_head
 from receivers.raw_http2 import RawConnection, framed
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
 from spanmill.receivers.grpc import GrpcReceiver, server_options
-from spanmill.receivers.grpc_services import TRACE_SERVICE
 from waiting import Eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 TRANSPORTS = ("grpc", "http-protobuf", "http-json")
+TRACE_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
+METRICS_SERVICE = "opentelemetry.proto.collector.metrics.v1.MetricsService"
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def channel(pipeline: ReceiverPipeline) -> Iterator[grpc.Channel]:
     client.close()
 
 
-@pytest.mark.parametrize("service", ["", TRACE_SERVICE])
+@pytest.mark.parametrize("service", ["", TRACE_SERVICE, METRICS_SERVICE])
 def test_promise_21_the_health_service_says_serving(channel: grpc.Channel, service: str) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
 
@@ -75,7 +76,7 @@ def test_promise_21_reflection_describes_the_trace_service(channel: grpc.Channel
     services, files = list(answers)
 
     names = {service.name for service in services.list_services_response.service}
-    assert {TRACE_SERVICE, "grpc.health.v1.Health"} <= names
+    assert {TRACE_SERVICE, METRICS_SERVICE, "grpc.health.v1.Health"} <= names
     described = [
         descriptor_pb2.FileDescriptorProto.FromString(file)
         for file in files.file_descriptor_response.file_descriptor_proto
@@ -210,7 +211,8 @@ def test_promise_22_abandoned_requests_let_go_of_their_threads(
     in_flight = Send(pipeline)
     eventually(lambda: pipeline.journal.submitted == len(TRANSPORTS), "all wait for the commit")
 
-    pipeline.intake.abandon()
+    for intake in pipeline.intakes:
+        intake.abandon()
 
     for name, future in in_flight.answers.items():
         answer = future.result(20)
@@ -250,6 +252,6 @@ def test_promise_22_health_says_not_serving_and_watchers_are_let_go(
 
 
 def test_promise_22_a_receiver_that_never_started_stops(pipeline: ReceiverPipeline) -> None:
-    receiver = GrpcReceiver(pipeline.intake, "127.0.0.1", 0, 1000, handler_threads=1)
+    receiver = GrpcReceiver(pipeline.intakes, "127.0.0.1", 0, 1000, handler_threads=1)
     receiver.bind()
     receiver.stop(1)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from spanmill.errors import TooLargeError, UnavailableError, UndecodableError
+from spanmill.receivers.intake import Receipt
+from spanmill.receivers.signals import TAKEN_METRICS, TakenSignal, taken_traces
 from spanmill.receivers.status import (
     Encoding,
     refusal_body,
@@ -18,33 +22,35 @@ from spanmill.receivers.status import (
     status_details,
     success_body,
 )
-from spanmill.spans.decoder import REJECTION_REASONS, DecodedRequest
-from spanmill.testing import Span, batch_of
+from spanmill.spans.reference import ReferenceDecoder
+
+TRACES = taken_traces(ReferenceDecoder(()))
 
 
-def decoded(rejected: Mapping[str, int]) -> DecodedRequest:
-    return DecodedRequest(batch_of([Span()]), rejected)
+@pytest.mark.parametrize("taken", [TRACES, TAKEN_METRICS])
+def test_full_success_says_nothing(taken: TakenSignal) -> None:
+    assert success_body(Receipt(0, ""), taken, Encoding.PROTOBUF) == b""
+    assert success_body(Receipt(0, ""), taken, Encoding.JSON) == b"{}"
 
 
-def test_full_success_says_nothing() -> None:
-    assert success_body(decoded({}), Encoding.PROTOBUF) == b""
-    assert success_body(decoded({}), Encoding.JSON) == b"{}"
+def test_what_was_rejected_is_said_in_the_signals_message() -> None:
+    receipt = Receipt(3, "because")
+    spans = ExportTraceServiceResponse.FromString(success_body(receipt, TRACES, Encoding.PROTOBUF))
+    assert spans.partial_success.rejected_spans == 3
+    assert spans.partial_success.error_message == "because"
+    points = ExportMetricsServiceResponse.FromString(
+        success_body(receipt, TAKEN_METRICS, Encoding.PROTOBUF)
+    )
+    assert points.partial_success.rejected_data_points == 3
+    assert points.partial_success.error_message == "because"
 
 
-@pytest.mark.parametrize("reason", REJECTION_REASONS)
-@pytest.mark.parametrize(("spans", "said"), [(1, "1 span"), (3, "3 spans")])
-def test_every_reason_of_a_rejection_has_its_sentence(reason: str, spans: int, said: str) -> None:
-    body = success_body(decoded({reason: spans}), Encoding.PROTOBUF)
-
-    partial = ExportTraceServiceResponse.FromString(body).partial_success
-    assert partial.rejected_spans == spans
-    assert partial.error_message == f"{said} rejected: {REJECTION_REASONS[reason]}"
-
-
-def test_in_json_the_number_of_spans_is_a_string() -> None:
-    assert success_body(decoded({"invalid_span_id": 2}), Encoding.JSON) == (
-        b'{"partialSuccess":{"rejectedSpans":"2","errorMessage":'
-        b'"2 spans rejected: the span id must be 8 bytes, not all zero"}}'
+@pytest.mark.parametrize(
+    ("taken", "field"), [(TRACES, b"rejectedSpans"), (TAKEN_METRICS, b"rejectedDataPoints")]
+)
+def test_in_json_the_number_is_a_string(taken: TakenSignal, field: bytes) -> None:
+    assert success_body(Receipt(2, "because"), taken, Encoding.JSON) == (
+        b'{"partialSuccess":{"%b":"2","errorMessage":"because"}}' % field
     )
 
 

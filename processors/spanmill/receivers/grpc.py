@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NoReturn
+from functools import partial
+from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
 import grpc
@@ -14,8 +15,8 @@ from spanmill.config.endpoints import ListenAddress
 from spanmill.errors import StartError, UndecodableError, listen_failure
 from spanmill.receivers.body_deadline import BodyDeadline
 from spanmill.receivers.compression import GZIP_MAGIC, inflate_gzip
-from spanmill.receivers.grpc_services import TRACE_SERVICE, SideServices, refusing_handlers
-from spanmill.receivers.intake import TraceIntake
+from spanmill.receivers.grpc_services import SideServices, refusing_handlers
+from spanmill.receivers.intake import Intake, RequestCounts
 from spanmill.receivers.status import (
     STATUS_DETAILS_KEY,
     Encoding,
@@ -36,7 +37,7 @@ def server_options(max_request_size: int, max_connections: int) -> list[tuple[st
     There is none that ends an idle or an old connection: a sidecar's lives as long as it does.
     """
     return [
-        # On by default: a second process would bind the same port and take half of the spans.
+        # On by default: a second process would bind the same port and take half of the requests.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", max_request_size),
         # The library would inflate before any limit is checked.
@@ -54,16 +55,17 @@ def server_options(max_request_size: int, max_connections: int) -> list[tuple[st
 
 
 class GrpcReceiver:
-    """Takes traces over gRPC, as raw bytes, one handler's thread for each request in flight.
+    """Takes each intake's signal over gRPC, as raw bytes.
 
-    Threads wait for the commit of their request, so that many requests share one commit.
+    There is one handler's thread for each request in flight; it waits for the commit of its
+    request, so that many requests share one commit.
     """
 
     name: Final = "grpc"
 
     def __init__(
         self,
-        intake: TraceIntake,
+        intakes: Sequence[Intake],
         host: str,
         port: int,
         max_request_size: int,
@@ -71,24 +73,21 @@ class GrpcReceiver:
         handler_threads: int,
         max_connections: int = 1000,
     ) -> None:
-        self._intake = intake
         self._host = host
         self._port = port
         self._max_request_size = max_request_size
-        self._counts = intake.counts(self.name)
-        self._body_deadline = BodyDeadline(intake.clock)
+        clock = intakes[0].clock
+        self._body_deadline = BodyDeadline(clock)
         self._threads = ThreadPoolExecutor(handler_threads, thread_name_prefix="grpc-handler")
-        self._side_services = SideServices(intake.clock)
+        self._side_services = SideServices(clock, [intake.taken.service for intake in intakes])
         # Never maximum_concurrent_rpcs: it refuses with RESOURCE_EXHAUSTED and no RetryInfo, on
-        # which clients drop their spans.
+        # which clients drop their data.
         self._server = grpc.server(
             self._threads,
             handlers=[
-                grpc.method_handlers_generic_handler(
-                    TRACE_SERVICE, {"Export": grpc.stream_unary_rpc_method_handler(self._export)}
-                ),
+                *(self._service(intake) for intake in intakes),
                 *self._side_services.handlers(),
-                *refusing_handlers(self._counts),
+                *refusing_handlers(partial(intakes[0].refuse_signal, self.name)),
             ],
             options=server_options(max_request_size, max_connections),
         )
@@ -130,7 +129,19 @@ class GrpcReceiver:
         self._body_deadline.stop()
         self._threads.shutdown(wait=False)
 
-    def _export(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+    def _service(self, intake: Intake) -> grpc.GenericRpcHandler[Any, Any]:
+        export = partial(self._export, intake, intake.counts(self.name))
+        return grpc.method_handlers_generic_handler(
+            intake.taken.service, {"Export": grpc.stream_unary_rpc_method_handler(export)}
+        )
+
+    def _export(
+        self,
+        intake: Intake,
+        counts: RequestCounts,
+        messages: Iterator[bytes],
+        context: grpc.ServicerContext,
+    ) -> bytes:
         """Take one request; declared as a stream, since grpcio hides a second message else."""
         self._body_deadline.begin(context)
         try:
@@ -143,7 +154,7 @@ class GrpcReceiver:
             return b""  # the client has gone, or the core has refused a message over the limit
         finally:
             self._body_deadline.end(context)
-        arrived = self._counts.arrived()
+        arrived = counts.arrived()
         if not context.is_active():
             return b""  # nobody waits for the answer, and who was cancelled will try again
         try:
@@ -152,12 +163,12 @@ class GrpcReceiver:
             if body.startswith(GZIP_MAGIC):
                 # grpcio hands over compressed bytes without saying so.
                 body = inflate_gzip(body, self._max_request_size, members="one")
-            decoded = self._intake.take(body, _peer_host(context.peer())).result()
-            response = success_body(decoded, Encoding.PROTOBUF)
+            receipt = intake.take(body, _peer_host(context.peer())).result()
+            response = success_body(receipt, intake.taken, Encoding.PROTOBUF)
         except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
-            self._counts.refused()
+            counts.refused()
             _refuse(context, refusal_of(error))
-        self._counts.acknowledged(decoded, arrived)
+        counts.acknowledged(receipt, arrived)
         return response
 
 

@@ -1,8 +1,8 @@
-"""The gRPC services beside the one that takes traces: health, reflection, and clear refusals."""
+"""The gRPC services beside those that take requests: health, reflection, and clear refusals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -12,13 +12,10 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from spanmill.clock import Clock
 from spanmill.receivers.body_deadline import BodyDeadline
-from spanmill.receivers.intake import RequestCounts, RequestSignal
+from spanmill.receivers.intake import RequestSignal
 from spanmill.receivers.status import unsupported
 
-TRACE_SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
-
 _REFUSED_SERVICES: Final[dict[RequestSignal, str]] = {
-    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
     "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
     "profiles": "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
 }
@@ -33,15 +30,16 @@ class SideServices:
     """Health and reflection, in threads of their own.
 
     A probe is answered while every handler's thread waits for a commit, and no number of
-    watchers and open reflection streams takes a thread from the spans. A client that asks
+    watchers and open reflection streams takes a thread from the requests. A client that asks
     nothing for some seconds is cancelled: grpcio waits for each question in a thread.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, services: Sequence[str]) -> None:
         self._deadline = BodyDeadline(clock, _QUESTION_SECONDS)
         self._health = health.HealthServicer()
-        self._health.set(TRACE_SERVICE, health_pb2.HealthCheckResponse.SERVING)
-        reflected = (TRACE_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        for service in services:
+            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        reflected = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         servicer = reflection.ReflectionServicer(reflected)
         self._pools = [
             ThreadPoolExecutor(4, thread_name_prefix="grpc-health"),
@@ -170,22 +168,27 @@ class _Apart:
             context.cancel()  # type: ignore[no-untyped-call]  # the stubs leave it untyped
 
 
-def refusing_handlers(counts: RequestCounts) -> list[grpc.GenericRpcHandler[Any, Any]]:
-    """The services of the signals that are not supported: UNIMPLEMENTED, and a sentence."""
+def refusing_handlers(
+    refuse: Callable[[RequestSignal], None],
+) -> list[grpc.GenericRpcHandler[Any, Any]]:
+    """The services of the signals that are not supported: UNIMPLEMENTED, and a sentence.
+
+    `refuse` counts such a request.
+    """
     return [
         grpc.method_handlers_generic_handler(
-            service, {"Export": grpc.stream_unary_rpc_method_handler(_refusing(signal, counts))}
+            service, {"Export": grpc.stream_unary_rpc_method_handler(_refusing(signal, refuse))}
         )
         for signal, service in _REFUSED_SERVICES.items()
     ]
 
 
 def _refusing(
-    signal: RequestSignal, counts: RequestCounts
+    signal: RequestSignal, count: Callable[[RequestSignal], None]
 ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
     def refuse(_messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         # Declared as a stream of requests, it answers without reading any of it.
-        counts.refused(signal)
+        count(signal)
         context.abort(grpc.StatusCode.UNIMPLEMENTED, unsupported(signal))
 
     return refuse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,7 @@ from spanmill.http_server.asgi import Receive, Scope, Send
 from spanmill.journal.log import RETRY_AFTER_SECONDS
 from spanmill.receivers.body_deadline import BODY_SECONDS
 from spanmill.receivers.compression import inflate_gzip
-from spanmill.receivers.intake import RequestSignal, TraceIntake
+from spanmill.receivers.intake import Intake, Receipt, RequestCounts, RequestSignal
 from spanmill.receivers.status import (
     Encoding,
     Refusal,
@@ -24,12 +25,9 @@ from spanmill.receivers.status import (
     success_body,
     unsupported,
 )
-from spanmill.spans.decoder import DecodedRequest
-from spanmill.spans.otlp_json import json_to_protobuf
 
-_TRACES_PATH: Final = b"/v1/traces"
+_NAME: Final = "http"
 _REFUSED_PATHS: Final[dict[bytes, RequestSignal]] = {
-    b"/v1/metrics": "metrics",
     b"/v1/logs": "logs",
     b"/v1development/profiles": "profiles",
 }
@@ -52,6 +50,14 @@ class _Request:
     expects_continue: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where a path leads to."""
+
+    intake: Intake
+    counts: RequestCounts
+
+
 class OtlpHttpApp:
     """The ASGI application: one request in, one answer out, nothing raised.
 
@@ -59,10 +65,15 @@ class OtlpHttpApp:
     of requests shares one.
     """
 
-    def __init__(self, intake: TraceIntake, max_request_size: int, decode_threads: int = 8) -> None:
-        self._intake = intake
+    def __init__(
+        self, intakes: Sequence[Intake], max_request_size: int, decode_threads: int = 8
+    ) -> None:
+        self._routes = {
+            intake.taken.path: _Route(intake, intake.counts(_NAME)) for intake in intakes
+        }
+        self._paths = " and ".join(path.decode() for path in self._routes)
+        self._refuse_signal = intakes[0].refuse_signal
         self._max_request_size = max_request_size
-        self._counts = intake.counts("http")
         # JSON takes ten times as long: a few such requests must not hold up the others.
         self._threads = {
             Encoding.PROTOBUF: ThreadPoolExecutor(decode_threads, "http-decode"),
@@ -74,41 +85,43 @@ class OtlpHttpApp:
         if scope["type"] != "http":
             return
         request = _read_head(scope)
+        route = self._routes.get(request.path)
         refused_signal = _REFUSED_PATHS.get(request.path)
         if refused_signal is not None:
-            self._counts.refused(refused_signal)
+            self._refuse_signal(_NAME, refused_signal)
             message = unsupported(refused_signal)
             await _refuse(send, request, Refusal(grpc.StatusCode.UNIMPLEMENTED, 404, message))
-        elif request.path != _TRACES_PATH:
-            message = "no such path; spans are taken at /v1/traces"
+        elif route is None:
+            message = f"no such path; OTLP is taken at {self._paths}"
             await _refuse(send, request, Refusal(grpc.StatusCode.NOT_FOUND, 404, message))
         elif request.method != "POST":
-            message = "spans are sent with POST"
+            message = "OTLP is sent with POST"
             await _refuse(send, request, Refusal(grpc.StatusCode.UNIMPLEMENTED, 405, message))
         else:
-            await self._serve_traces(request, receive, send)
+            await self._serve(route, request, receive, send)
 
     def close(self) -> None:
         """Let go of the threads."""
         for threads in self._threads.values():
             threads.shutdown(wait=False)
 
-    async def _serve_traces(self, request: _Request, receive: Receive, send: Send) -> None:
+    async def _serve(self, route: _Route, request: _Request, receive: Receive, send: Send) -> None:
         try:
-            answer = self._refusal_by_head(request) or await self._take(request, receive)
+            answer = self._refusal_by_head(request) or await self._take(route, request, receive)
         except asyncio.CancelledError:
-            # The server's deadline is over. Its own 500 would have the client drop the spans.
-            self._counts.refused()
+            # The server's deadline is over. Its own 500 would have the client drop them.
+            route.counts.refused()
             ending = UnavailableError("the process is shutting down", RETRY_AFTER_SECONDS)
             await _refuse(send, request, refusal_of(ending))
             raise
         if answer is None:
             return  # the client has gone; half a request counts nowhere
         if isinstance(answer, Refusal):
-            self._counts.refused()
+            route.counts.refused()
             await _refuse(send, request, answer)
         else:
-            await _answer(send, 200, request.encoding, success_body(answer, request.encoding))
+            body = success_body(answer, route.intake.taken, request.encoding)
+            await _answer(send, 200, request.encoding, body)
 
     def _refusal_by_head(self, request: _Request) -> Refusal | None:
         """What is refused before a byte of the body is read."""
@@ -123,49 +136,53 @@ class OtlpHttpApp:
             return refusal_of(TooLargeError(self._max_request_size, "the body"))
         return None
 
-    async def _take(self, request: _Request, receive: Receive) -> DecodedRequest | Refusal | None:
+    async def _take(
+        self, route: _Route, request: _Request, receive: Receive
+    ) -> Receipt | Refusal | None:
         """Read the body, decode it in a thread, and wait for the commit here."""
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _read_body(receive, self._max_request_size)
             if body is None:
                 return None
-            arrived = self._counts.arrived()
+            arrived = route.counts.arrived()
             loop = asyncio.get_running_loop()
             threads = self._threads[request.encoding]
-            committed = await loop.run_in_executor(threads, self._decode, body, request)
-            decoded = await asyncio.wrap_future(committed)
+            committed = await loop.run_in_executor(
+                threads, self._decode, route.intake, body, request
+            )
+            receipt = await asyncio.wrap_future(committed)
         except TimeoutError:
             message = f"the body was not whole after {BODY_SECONDS:.0f} s"
             return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, 408, message)
         except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
             return refusal_of(error)
-        self._counts.acknowledged(decoded, arrived)
-        return decoded
+        route.counts.acknowledged(receipt, arrived)
+        return receipt
 
-    def _decode(self, body: bytes, request: _Request) -> Future[DecodedRequest]:
+    def _decode(self, intake: Intake, body: bytes, request: _Request) -> Future[Receipt]:
         if _CONTENT_ENCODINGS[request.content_encoding]:
             body = inflate_gzip(body, self._max_request_size, members="many")
         if request.encoding is Encoding.JSON:
-            body = json_to_protobuf(body)
-        return self._intake.take(body, request.source)
+            body = intake.taken.from_json(body)
+        return intake.take(body, request.source)
 
 
 class HttpReceiver:
-    """Takes traces over HTTP on one address."""
+    """Takes each intake's signal over HTTP on one address."""
 
-    name: Final = "http"
+    name: Final = _NAME
 
     def __init__(
         self,
-        intake: TraceIntake,
+        intakes: Sequence[Intake],
         host: str,
         port: int,
         max_request_size: int,
         *,
         max_connections: int = 1000,
     ) -> None:
-        self._app = OtlpHttpApp(intake, max_request_size)
+        self._app = OtlpHttpApp(intakes, max_request_size)
         self._server = HttpServer(self._app, host, port, "OTLP HTTP receiver", max_connections)
 
     @property

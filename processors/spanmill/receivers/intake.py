@@ -1,73 +1,88 @@
-"""What every transport shares: from a whole body to the commit of its spans."""
+"""What every transport shares: from a whole body to the commit of its items."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from spanmill.clock import Clock
 from spanmill.errors import UnavailableError
-from spanmill.journal.log import RETRY_AFTER_SECONDS, Entry, Journal, Record, Signal
-from spanmill.spans.decoder import DecodedRequest, Decoder
+from spanmill.journal.log import RETRY_AFTER_SECONDS, Entry, Journal, Record
+from spanmill.receivers.signals import Decoded, TakenSignal, counted
 from spanmill.telemetry import Telemetry
 
 RequestSignal = Literal["traces", "metrics", "logs", "profiles"]
 """What a client wanted to send, as `spanmill_receiver_requests_total` names it."""
 
 
-class TraceIntake:
-    """Decodes requests and submits them to the journal; safe to call from many threads.
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a client is told of a request that was taken.
 
-    The journal is the pipeline's, which puts ticks into it that decode to nothing.
+    `rejected` items were not taken; `message` says why, and what else the client should know.
+    """
+
+    rejected: int
+    message: str
+
+
+class Intake:
+    """Decodes requests of one signal and submits them; safe to call from many threads.
+
+    The journal is the pipeline's, which puts ticks into it that decode to nothing, and records
+    of other signals.
     """
 
     def __init__(
         self,
-        decoder: Decoder,
-        journal: Journal[DecodedRequest | None],
+        taken: TakenSignal,
+        journal: Journal[Decoded | None],
         telemetry: Telemetry,
         clock: Clock,
     ) -> None:
-        self._decoder = decoder
+        self.taken = taken
         self._journal = journal
         self._telemetry = telemetry
+        self._refused = telemetry.books_of(taken.signal).received
         self.clock = clock
-        self._waiting: set[Future[DecodedRequest]] = set()
+        self._waiting: set[Future[Receipt]] = set()
 
-    def take(self, body: bytes, source: str) -> Future[DecodedRequest]:
-        """Decode a request in this thread; the future ends once its spans are committed.
+    def take(self, body: bytes, source: str) -> Future[Receipt]:
+        """Decode a request in this thread; the future ends once its items are committed.
 
-        `source` is the peer's host address without its port. Raises UndecodableError; the
-        future raises UnavailableError where the journal takes nothing now. It can't be
-        cancelled: who gives up waiting must not undo a commit.
+        `source` is the peer's host address without its port. Raises UndecodableError and
+        TooManyMessagesError; the future raises UnavailableError where the journal takes nothing
+        now. It can't be cancelled: who gives up waiting must not undo a commit.
         """
-        decoded = self._decoder.decode(body)
-        answer: Future[DecodedRequest] = Future()
+        decoded, warnings = self.taken.decode(body)
+        receipt = self._receipt(decoded, warnings)
+        answer: Future[Receipt] = Future()
         answer.set_running_or_notify_cancel()
-        if not decoded.batch.payload and not decoded.rejected_spans:
-            answer.set_result(decoded)
+        if not decoded.batch.payload and not receipt.rejected:
+            answer.set_result(receipt)
             return answer
         self._waiting.add(answer)
-        entry: Entry[DecodedRequest | None] = Entry(
+        entry: Entry[Decoded | None] = Entry(
             payload=decoded.batch.payload,
-            signal=Signal.TRACES,
+            signal=self.taken.signal,
             source=source,
             items=len(decoded.batch),
             decoded=decoded,
         )
+        items = entry.items + receipt.rejected
 
-        def finish(committed: Future[Record[DecodedRequest | None]]) -> None:
+        def finish(committed: Future[Record[Decoded | None]]) -> None:
             self._waiting.discard(answer)
             try:
                 error = committed.exception()
-                if error is not None:
-                    refused = len(decoded.batch) + decoded.rejected_spans
-                    self._telemetry.spans.received.add(refused, "refused")
                 if error is None:
-                    answer.set_result(decoded)
+                    answer.set_result(receipt)
                 else:
+                    self._refused.add(items, "refused")
                     answer.set_exception(error)
             except InvalidStateError:
                 return  # abandoned: the client has its answer
@@ -89,34 +104,47 @@ class TraceIntake:
                 continue  # committed meanwhile
 
     def counts(self, receiver: str) -> RequestCounts:
-        """The counts of one receiver ("grpc", "http")."""
-        return RequestCounts(receiver, self._telemetry, self.clock)
+        """The counts of this signal's requests to one receiver ("grpc", "http")."""
+        return RequestCounts(receiver, self.taken.signal.value, self._telemetry, self.clock)
+
+    def refuse_signal(self, receiver: str, signal: RequestSignal) -> None:
+        """Count a request of a signal that isn't taken."""
+        self._telemetry.receiver_requests.add(1, receiver, signal, "refused")
+
+    def _receipt(self, decoded: Decoded, warnings: Sequence[str]) -> Receipt:
+        told = [
+            f"{counted(count, self.taken.item)} rejected: {self.taken.reasons[reason]}"
+            for reason, count in decoded.rejected.items()
+            if count
+        ]
+        rejected = sum(decoded.rejected.values())
+        return Receipt(rejected, "; ".join([*told, *warnings]))
 
 
 class RequestCounts:
-    """Counts the requests that one receiver answers.
+    """Counts the requests of one signal that one receiver answers.
 
-    Spans are not counted here: the books change where the record is applied.
+    Spans and points are not counted here: the books change where the record is applied.
     """
 
-    def __init__(self, receiver: str, telemetry: Telemetry, clock: Clock) -> None:
-        self._receiver = receiver
+    def __init__(self, receiver: str, signal: str, telemetry: Telemetry, clock: Clock) -> None:
+        self._labels = (receiver, signal)
         self._telemetry = telemetry
         self._clock = clock
         for outcome in ("accepted", "partial", "refused"):
-            telemetry.receiver_requests.add(0, receiver, "traces", outcome)
+            telemetry.receiver_requests.add(0, *self._labels, outcome)
 
     def arrived(self) -> float:
         """When a request was complete, for `acknowledged`."""
         return self._clock.monotonic()
 
-    def acknowledged(self, decoded: DecodedRequest, arrived: float) -> None:
+    def acknowledged(self, receipt: Receipt, arrived: float) -> None:
         """Count a request that was taken, in whole or in part, and how long that took."""
-        outcome = "partial" if decoded.rejected_spans else "accepted"
-        self._telemetry.receiver_requests.add(1, self._receiver, "traces", outcome)
+        outcome = "partial" if receipt.rejected else "accepted"
+        self._telemetry.receiver_requests.add(1, *self._labels, outcome)
         nanoseconds = max(0, round((self._clock.monotonic() - arrived) * 1e9))
         self._telemetry.ack_duration.observe(np.array([nanoseconds], np.uint64))
 
-    def refused(self, signal: RequestSignal = "traces") -> None:
+    def refused(self) -> None:
         """Count a request that was not taken."""
-        self._telemetry.receiver_requests.add(1, self._receiver, signal, "refused")
+        self._telemetry.receiver_requests.add(1, *self._labels, "refused")

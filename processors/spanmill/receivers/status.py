@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 import grpc
 import msgspec
-import numpy as np
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -25,8 +23,8 @@ from spanmill.errors import (
     UnavailableError,
     UndecodableError,
 )
-from spanmill.spans.batch import SpanBatch
-from spanmill.spans.decoder import REJECTION_REASONS, DecodedRequest
+from spanmill.receivers.intake import Receipt
+from spanmill.receivers.signals import TakenSignal
 
 _log = logging.getLogger(__name__)
 
@@ -106,40 +104,22 @@ def refusal_body(refusal: Refusal, encoding: Encoding) -> bytes:
     return msgspec.json.encode({"code": refusal.code.value[0], "message": refusal.message})
 
 
-def success_body(decoded: DecodedRequest, encoding: Encoding) -> bytes:
-    """An `ExportTraceServiceResponse`: `partial_success` only where there is something to say."""
-    message = _explain(decoded.rejected, warnings(decoded.batch))
+def success_body(receipt: Receipt, taken: TakenSignal, encoding: Encoding) -> bytes:
+    """The signal's response message: `partial_success` only where there is something to say."""
     if encoding is Encoding.JSON:
-        if not message:
+        if not receipt.message:
             return b"{}"
         # As the JSON mapping of protobuf wants it, a 64-bit integer is a string.
-        partial = {"rejectedSpans": str(decoded.rejected_spans), "errorMessage": message}
+        partial = {
+            taken.rejected_field: str(receipt.rejected),
+            "errorMessage": receipt.message,
+        }
         return msgspec.json.encode({"partialSuccess": partial})
-    if not message:
+    if not receipt.message:
         return b""
+    # The messages of the other signals have the same fields under the same numbers.
     return ExportTraceServiceResponse(
         partial_success=ExportTracePartialSuccess(
-            rejected_spans=decoded.rejected_spans, error_message=message
+            rejected_spans=receipt.rejected, error_message=receipt.message
         )
     ).SerializeToString()
-
-
-def warnings(batch: SpanBatch) -> list[str]:
-    """What a client should know of spans that were taken all the same."""
-    backwards = int(np.count_nonzero(batch.end < batch.start))
-    if not backwards:
-        return []
-    return [f"{_spans(backwards)} accepted with a duration of 0: the end is before the start"]
-
-
-def _explain(rejected: Mapping[str, int], warned: Sequence[str]) -> str:
-    told = [
-        f"{_spans(count)} rejected: {REJECTION_REASONS[reason]}"
-        for reason, count in rejected.items()
-        if count
-    ]
-    return "; ".join([*told, *warned])
-
-
-def _spans(count: int) -> str:
-    return "1 span" if count == 1 else f"{count} spans"
