@@ -12,7 +12,7 @@ from spanmill.errors import TooManyMessagesError
 from spanmill.spans.wire import LENGTH, read_length, read_tag, skip_field
 
 MAX_MESSAGES: Final = 1 << 18
-"""How many points, metrics, scopes and resources a request may have together."""
+"""How many points, metrics (each twice, for its data), scopes and resources a request may have."""
 
 MAX_PARTS: Final = 1 << 21
 """How many messages it may have with attributes and exemplars; eight buckets count as one.

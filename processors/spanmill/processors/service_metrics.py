@@ -106,6 +106,16 @@ class ServiceMetrics:
 
         registry.before_snapshot(refresh)
 
+    @property
+    def estimated_bytes(self) -> int:
+        """What the series take, as the limit counts it."""
+        return self._store.estimated_bytes
+
+    @property
+    def remembered_keys(self) -> int:
+        """How many keys of what was sent are remembered."""
+        return self._keys
+
     def observe(self, batch: PointBatch) -> None:
         """Take the points of a batch into account, and each of them into the books."""
         outcomes: Counter[str] = Counter()

@@ -146,19 +146,17 @@ class PassedThrough:
         size = series.label_bytes + _CELL_BYTES * _cells(point)
         if size > series.bytes and not self._has_room(size - series.bytes):
             return "overflow"
-        before = len(series.exemplars)
+        self._exemplars -= len(series.exemplars)
         taken = series.take(point, arrival_ns)
-        if taken != "counted":
-            return taken
-        if not isinstance(point, SummaryPoint) and point.exemplars and series.point is not None:
-            room = self._max_series - self._exemplars
+        if taken == "counted" and series.point is not None and not isinstance(point, SummaryPoint):
+            room = self._max_series - self._exemplars - len(series.exemplars)
             series.keep_exemplars(point.exemplars, room)
-        self._exemplars += len(series.exemplars) - before
+        self._exemplars += len(series.exemplars)
         # The sum of exponential deltas can have more buckets than the point: 2 * 160 at most.
         size = series.label_bytes + (_CELL_BYTES * _cells(series.point) if series.point else 0)
         self._bytes += size - series.bytes
         series.bytes = size
-        return "counted"
+        return taken
 
     def remove(self, family: PassedThroughFamily, series: PassedThroughSeries) -> None:
         """Let a series disappear at once."""
