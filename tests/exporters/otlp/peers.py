@@ -27,6 +27,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from exporters.otlp.requests import names_in
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+METRICS_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in t
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         self._peer.paths.append(handler_call_details.method)
-        if handler_call_details.method != METHOD:
+        if handler_call_details.method not in (METHOD, METRICS_METHOD):
             return None
         return grpc.unary_unary_rpc_method_handler(self._export, bytes, bytes)
 
