@@ -39,6 +39,17 @@ class Prometheus:
             tuple(sorted(sample["metric"].items())): float(sample["value"][1]) for sample in result
         }
 
+    def series(self, expression: str, at: float) -> list[dict[str, Any]]:
+        """The samples and histograms of the instant vector of `expression` at that second."""
+        found: list[dict[str, Any]] = self._get(
+            "query", {"query": expression, "time": f"{at:.3f}"}
+        )["result"]
+        return found
+
+    def label_values(self, label: str, matcher: str) -> set[str]:
+        """The values of a label among the series that `matcher` selects."""
+        return set(self._get(f"label/{label}/values", {"match[]": matcher}))
+
     def by(self, label: str, expression: str) -> dict[str, float]:
         """The instant vector of `expression`, whose samples differ in `label` alone."""
         return {
@@ -53,7 +64,7 @@ class Prometheus:
 
     def metric_names(self, matcher: str) -> set[str]:
         """The names of all series that `matcher` selects."""
-        return set(self._get("label/__name__/values", {"match[]": matcher}))
+        return self.label_values("__name__", matcher)
 
     def failed_scrapes(self) -> list[str]:
         """What Prometheus says of targets that it cannot scrape."""
