@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,9 @@ def span(
     failed: bool = False,
     duration: int = 5_000_000,
     links: Iterable[tuple[int, int]] = (),
-    **attributes: str,
+    attributes: Mapping[str, str] = MappingProxyType({}),
 ) -> Span:
-    """A span by small numbers; a link is (trace, number); `__` in an attribute's key is a dot."""
+    """A span by small numbers; a link is (trace, number)."""
     made = Span(
         trace_id=trace.to_bytes(16, "big"),
         span_id=number.to_bytes(8, "big"),
@@ -56,7 +57,7 @@ def span(
     )
     made.status.code = 2 if failed else 0  # type: ignore[assignment]  # the enum's number
     for key, value in attributes.items():
-        made.attributes.add(key=key.replace("__", ".")).value.string_value = value
+        made.attributes.add(key=key).value.string_value = value
     for linked_trace, linked_number in links:
         made.links.add(
             trace_id=linked_trace.to_bytes(16, "big"), span_id=linked_number.to_bytes(8, "big")
@@ -91,6 +92,9 @@ class Observed:
 
     def decode(self, body: bytes) -> SpanBatch:
         return self._decoder.decode(body).batch
+
+    def decode_one(self, service: str, one: Span) -> SpanBatch:
+        return self.decode(request([(service, one)])).arrived(START)
 
     def observe_batch(self, batch: SpanBatch, at: float = 0) -> Observed:
         self.processor.observe(batch.arrived(START + round(at * SECOND)))

@@ -23,11 +23,11 @@ PEERS = st.sampled_from(
     [
         {},
         {},
-        {"peer__service": "bank"},
-        {"peer__service": "", "server__address": "10.0.0.1"},
-        {"db__system": "redis"},
-        {"db__name": "orders", "server__address": "db-1"},
-        {"messaging__system": "kafka"},
+        {"peer.service": "bank"},
+        {"peer.service": "", "server.address": "10.0.0.1"},
+        {"db.system": "redis"},
+        {"db.name": "orders", "server.address": "db-1"},
+        {"messaging.system": "kafka"},
     ]
 )
 
@@ -47,7 +47,7 @@ def spans(draw: st.DrawFn) -> list[tuple[str, Span]]:
                 failed=draw(st.booleans()),
                 duration=draw(st.integers(0, 10**10)),
                 links=draw(st.lists(st.tuples(TRACES, NUMBERS), max_size=3)),
-                **draw(PEERS),
+                attributes=draw(PEERS),
             ),
         )
         for trace, number in ids
