@@ -115,15 +115,20 @@ def series_lines(
     labelled = "".join(_pattern(line, _LABELS_GO_HERE) for line in lines)
     bare = "".join(_pattern(line, "") for line in lines)
     width = len(lines)
-    apart = set(suffixes or ()) | _incomplete(lines, values)
+    incomplete = _incomplete(lines, values)
     for begin in range(0, len(labels), _SERIES_AT_A_TIME):
         block = values[begin : begin + _SERIES_AT_A_TIME]
         texts = number_texts(block.ravel().tolist())
         for i, label_text in enumerate(labels[begin : begin + _SERIES_AT_A_TIME]):
             numbers = tuple(texts[i * width : (i + 1) * width])
-            if apart and begin + i in apart:
-                behind = suffixes.get(begin + i, {}) if suffixes else {}
-                yield _line_by_line(lines, label_text, numbers, behind)
+            suffix = suffixes.get(begin + i) if suffixes else None
+            if begin + i in incomplete:
+                yield _line_by_line(lines, label_text, numbers, suffix or {})
+            elif suffix:
+                # The labels first: what follows a value may hold any character.
+                pattern = labelled.replace(_LABELS_GO_HERE, label_text.replace("%", "%%"))
+                values_and_more = [text + suffix.get(k, "") for k, text in enumerate(numbers)]
+                yield (pattern if label_text else bare) % tuple(values_and_more)
             elif label_text:
                 yield (labelled % numbers).replace(_LABELS_GO_HERE, label_text)
             else:
