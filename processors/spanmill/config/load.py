@@ -14,10 +14,7 @@ from spanmill.config.validation import validate
 from spanmill.config.yaml_source import YamlError, read_yaml
 from spanmill.errors import ConfigError
 
-WITHOUT_EFFECT: Final = (
-    "span_metrics.normalize_span_names",
-    "state",
-)
+WITHOUT_EFFECT: Final = ("state",)
 """Keys that are read and checked, but whose feature is still to come."""
 
 MAX_FILE_BYTES: Final = 1 << 20
