@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import gzip
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
@@ -139,17 +141,48 @@ def test_readiness_follows_what_the_pipeline_says(endpoint: Endpoint) -> None:
     assert (response.status, response.data) == (503, b"not ready\n")
 
 
-def test_the_index_links_to_the_three(endpoint: Endpoint) -> None:
+def test_the_index_links_to_all_pages(endpoint: Endpoint) -> None:
     response = endpoint.request("GET", "/")
     assert response.headers["content-type"].startswith("text/html")
-    for path in (b"metrics", b"healthz", b"readyz"):
+    for path in (b"metrics", b"healthz", b"readyz", b"series"):
         assert b'href="%b"' % path in response.data
+
+
+def test_series_is_a_small_document_about_every_processor(endpoint: Endpoint) -> None:
+    sets = endpoint.registry.label_sets(("service", "span_name"), 3, 10**9, "span_metrics")
+    names = [("shop", f"{i}" + "x" * 1000) for i in range(5_000)]
+    with endpoint.registry.lock:
+        sets.rows(names, 0, np.ones(len(names), np.int64))
+        sets.expire(1)
+    response = endpoint.request("GET", "/series")
+    assert response.headers["content-type"] == "application/json"
+    assert len(response.data) < 10_000
+    figures = json.loads(response.data)["processors"]["span_metrics"]
+    assert (figures["series"], figures["limit"]) == (3, 3)
+    assert figures["demand"] == pytest.approx(5_000, rel=0.07)
+    assert figures["overflow_ratio"] == pytest.approx(4_997 / 5_000)
+    assert [label["label"] for label in figures["labels"]] == ["span_name", "service"]
+    assert [service["service"] for service in figures["services"]] == ["shop"]
+    assert len(figures["overflow_examples"]) == 5
+
+
+def test_series_is_there_while_every_scrape_waits(
+    endpoint: Endpoint, eventually: Eventually
+) -> None:
+    endpoint.fill(10_000)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"
+            stack.enter_context(endpoint.connect(request))
+        eventually(lambda: endpoint.app.scrapes >= 4, "scrapes are rendered")
+        assert endpoint.request("GET", "/series").status == 200
 
 
 @pytest.mark.parametrize(
     "path",
     [
         "/nothing",
+        "/series/",
         "/metrics/",
         "/metrics/x",
         "/metrics%2f",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from spanmill.exporters.exposition import accepts_gzip, negotiate, render
+from spanmill.exporters.series_page import series_page
 from spanmill.http_server import Receive, Scope, Send
 from spanmill.series.registry import Registry
 
@@ -24,13 +25,14 @@ _INDEX: Final = b"""<!doctype html>
 <li><a href="metrics">/metrics</a>: everything that is derived, for Prometheus</li>
 <li><a href="healthz">/healthz</a>: whether the process lives</li>
 <li><a href="readyz">/readyz</a>: whether it takes requests</li>
+<li><a href="series">/series</a>: what fills the series, in JSON</li>
 </ul>
 </html>
 """
 
 
 class ScrapeApp:
-    """An ASGI application with `/metrics`, `/healthz` and `/readyz`.
+    """An ASGI application with `/metrics`, `/healthz`, `/readyz` and `/series`.
 
     An exposition is rendered in a thread, a chunk at a time as the client takes it, so that
     memory stays bounded, the event loop answers others meanwhile, and a client that goes away
@@ -44,6 +46,7 @@ class ScrapeApp:
         self._ready = ready
         self._created_timestamps = created_timestamps
         self._slots = asyncio.Semaphore(_CONCURRENT)
+        self._page_slot = asyncio.Semaphore(1)
         self.scrapes = 0
         """How many are rendered or wait."""
 
@@ -51,7 +54,7 @@ class ScrapeApp:
         """Answer one request."""
         # The path as it was sent: an encoded slash or letter makes another path, not ours.
         path = scope["raw_path"].decode("latin-1")
-        if path not in {"/", "/metrics", "/healthz", "/readyz"}:
+        if path not in {"/", "/metrics", "/healthz", "/readyz", "/series"}:
             await _answer(send, 404, b"not found\n")
         elif scope["method"] not in {"GET", "HEAD"}:
             await _answer(send, 405, b"method not allowed\n", [(b"allow", b"GET, HEAD")])
@@ -62,6 +65,10 @@ class ScrapeApp:
         elif path == "/readyz":
             ready = self._ready()
             await _answer(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+        elif path == "/series":
+            async with self._page_slot:
+                page = await asyncio.to_thread(series_page, self._registry)
+            await _answer(send, 200, page, content_type="application/json")
         elif self.scrapes >= _CONCURRENT + _WAITING:
             await _answer(send, 503, b"too many scrapes\n", [(b"retry-after", b"1")])
         else:
