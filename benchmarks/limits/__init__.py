@@ -1,0 +1,1 @@
+"""Which share of the spans keeps series of its own under a limit."""

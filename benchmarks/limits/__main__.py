@@ -1,0 +1,39 @@
+"""The busiest against first come, first served: the share of spans with series of their own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks.limits.shares import shares
+from benchmarks.limits.streams import Stream
+
+STREAMS: Final = (
+    Stream("steady"),
+    Stream("drifting: 20 of 20,000 change places a tick", changing=20),
+    Stream("after 5,000 names that come once, 5 % of those later", flood=5_000, junk=0.05),
+    Stream("flatter (exponent 0.8), drifting", exponent=0.8, changing=20),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__)
+    parser.add_argument("--limit", type=int, default=1_000, help="label sets (default: 1000)")
+    parser.add_argument("--ticks", type=int, default=360, help="of 10 s each (default: 360)")
+    parser.add_argument("--seed", type=int, default=1, help="of the stream (default: 1)")
+    options = parser.parse_args(arguments)
+    print("| stream | first come, first served | busiest | best possible | exchanged |")
+    print("|---|---|---|---|---|")
+    for stream in STREAMS:
+        found = shares(stream, options.limit, options.ticks, options.seed)
+        row = (found.first_come, found.busiest, found.possible)
+        cells = " | ".join(f"{share:.1%}".replace("%", " %") for share in row)
+        print(f"| {stream.name} | {cells} | {found.exchanged:,} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
