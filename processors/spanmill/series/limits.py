@@ -24,8 +24,7 @@ EXCHANGED_SHARE: Final = 1 / 50
 _RATIO: Final = 1.5
 _DEVIATIONS: Final = 3.0
 _FEWEST: Final = 64
-_MOST: Final = 16_384
-_LIMIT_SHARE: Final = 4
+_MOST: Final = 65_536
 _LOOKAHEAD: Final = 4
 
 
@@ -70,15 +69,15 @@ class Tail:
     on; who has been clearly busier for a thirtieth of the idle timeout, and came since the last
     tick, takes the row.
 
-    Memory: a quarter as many label sets as the limit, at least 64 and at most 16,384, twice that
-    between prunings, at about 400 bytes and their texts; 50 bytes a row; and DemandWindow's.
+    Memory: as many label sets as the limit (at least 64, at most 65,536), twice that between
+    prunings, at about 400 bytes and their texts; 60 bytes a row; and DemandWindow's.
     """
 
     def __init__(
         self, names: tuple[str, ...], limit: int, idle_timeout_ns: int, row_hashes: RowHashes
     ) -> None:
         self._hasher = LabelHasher(len(names))
-        self._busiest = Busiest(min(max(limit // _LIMIT_SHARE, _FEWEST), _MOST))
+        self._busiest = Busiest(min(max(limit, _FEWEST), _MOST))
         self._hashes = np.zeros((self._busiest.size, 1 + len(names)), np.uint64)
         self._row_hashes = row_hashes
         self._window = DemandWindow(names, idle_timeout_ns)

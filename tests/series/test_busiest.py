@@ -1,0 +1,102 @@
+"""Frequent items with decay: never too high, hardly too low, bounded."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanmill.series.busiest import Busiest
+
+
+def add(sketch: Busiest, keys: list[str], count: int = 1) -> None:
+    sketch.add([(key,) for key in keys], np.full(len(keys), count, np.int64))
+
+
+def counts(sketch: Busiest) -> dict[str, float]:
+    slots = sketch.slots()
+    found = sketch.counts(slots).tolist()
+    return {sketch.key(s)[0]: c for s, c in zip(slots.tolist(), found, strict=True)}
+
+
+streams = st.lists(st.integers(0, 40).map(str), max_size=300)
+
+
+@given(streams, st.integers(1, 8), st.integers(1, 50))
+def test_a_count_is_never_too_high_and_too_low_by_at_most_the_error(
+    stream: list[str], capacity: int, batch: int
+) -> None:
+    sketch = Busiest(capacity)
+    for i in range(0, len(stream), batch):
+        add(sketch, stream[i : i + batch])
+    found, true = counts(sketch), Counter(stream)
+    assert len(sketch) <= sketch.size
+    assert sketch.error <= len(stream) / (capacity + 1)
+    for key, count in true.items():
+        assert count - sketch.error <= found.get(key, 0) <= count
+
+
+@given(streams, st.integers(1, 50))
+def test_while_there_are_slots_counts_are_exact_in_any_order(stream: list[str], batch: int) -> None:
+    one, other = Busiest(21), Busiest(21)
+    for part in (stream, stream[::-1]):
+        add(one, part)
+        one.decay(0.3)
+    for part in (sorted(stream), stream):
+        for i in range(0, len(part), batch):
+            add(other, part[i : i + batch])
+        other.decay(0.3)
+    assert counts(one) == counts(other)
+
+
+def test_a_busy_key_outlives_a_flood_of_keys_that_come_once() -> None:
+    sketch = Busiest(10)
+    for i in range(2_000):
+        add(sketch, ["busy", *(f"{i}-{j}" for j in range(5))])
+    assert counts(sketch)["busy"] >= 2_000 - 12_000 / 11
+    assert max(count for key, count in counts(sketch).items() if key != "busy") <= 1
+
+
+def test_new_keys_are_told_with_their_slots_and_positions() -> None:
+    sketch = Busiest(3)
+    add(sketch, ["a"])
+    keys = [("a",), ("b",), ("a",), ("c",), ("d",)]
+    added = sketch.add(keys, np.ones(5, np.int64))
+    told = {int(p): sketch.key(int(s)) for part in added for s, p in zip(*part, strict=True)}
+    assert told == {1: ("b",), 3: ("c",), 4: ("d",)}
+
+
+def test_decay_tells_who_came_and_forgets_what_has_faded() -> None:
+    sketch = Busiest(4)
+    add(sketch, ["once", "often"], 1)
+    add(sketch, ["often"], 15)
+    sketch.decay(0.5)
+    add(sketch, ["often"])
+    assert [sketch.key(slot) for slot in sketch.decay(1 / 8).tolist()] == [("often",)]
+    assert counts(sketch) == {"often": 3.0}
+
+
+def test_what_is_put_back_counts_but_did_not_come() -> None:
+    sketch = Busiest(4)
+    sketch.put(("a",), 7.5)
+    assert counts(sketch) == {"a": 7.5}
+    assert not len(sketch.decay(1.0))
+
+
+def test_what_is_discarded_leaves_nothing() -> None:
+    sketch = Busiest(4)
+    add(sketch, ["a"], 3)
+    assert sketch.discard(("a",)) == 3.0
+    assert sketch.discard(("a",)) == 0.0
+    add(sketch, ["b"])
+    assert counts(sketch) == {"b": 1.0}
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_batch_larger_than_the_sketch_is_taken_in_parts(size: int) -> None:
+    sketch = Busiest(size)
+    add(sketch, [str(i) for i in range(1000)])
+    assert len(sketch) <= 2 * size
