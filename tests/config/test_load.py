@@ -70,7 +70,6 @@ def test_keys_set_in_the_file_without_an_effect_are_named_even_at_their_defaults
     load: Load,
 ) -> None:
     assert load(DOCUMENTED).keys_without_effect() == [
-        "span_metrics.normalize_span_names",
         "state",
     ]
     assert load("span_metrics: {max_series: 5}").keys_without_effect() == []
