@@ -58,15 +58,16 @@ def target_labels(resource: Attributes, sender: Mapping[str, str]) -> Labels | N
 
 
 def scope_labels(scope: MetricScope) -> dict[str, str]:
-    """The labels that name the instrumentation which emitted a point."""
+    """The labels that name the instrumentation; its name counts before an attribute `name`."""
     attributes = {f"otel_scope_{k}": v for k, v in read_attributes(scope.attributes).items()}
     own = {
         "otel_scope_name": scope.name,
         "otel_scope_version": scope.version,
         "otel_scope_schema_url": scope.schema_url,
     }
-    labels = _translated(attributes, set(own))
-    return labels | {name: label_text(text) for name, text in own.items() if text}
+    return _translated(attributes, set()) | {
+        name: label_text(text) for name, text in own.items() if text
+    }
 
 
 def exposed_exemplar(exemplar: PointExemplar) -> Exemplar:
