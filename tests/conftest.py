@@ -41,14 +41,25 @@ def astronomy_file(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def astronomy_requests(astronomy_file: Path) -> list[bytes]:
     """Its 465 serialised ExportTraceServiceRequests, read without the code under test."""
-    with astronomy_file.open("rb") as file:
+    return framed_messages(astronomy_file)
+
+
+@pytest.fixture(scope="session")
+def host_metric_requests(shared_data: Path) -> list[bytes]:
+    """The serialised ExportMetricsServiceRequests of a host and a Collector, read likewise."""
+    return framed_messages(shared_data / "hostandcollector-otelmetrics.zst")
+
+
+def framed_messages(path: Path) -> list[bytes]:
+    """The messages of a recording."""
+    with path.open("rb") as file:
         data = zstandard.ZstdDecompressor().stream_reader(file).read()
-    requests, offset = [], 0
+    messages, offset = [], 0
     while offset < len(data):
         (length,) = struct.unpack_from(">I", data, offset)
-        requests.append(data[offset + 4 : offset + 4 + length])
+        messages.append(data[offset + 4 : offset + 4 + length])
         offset += 4 + length
-    return requests
+    return messages
 
 
 @pytest.fixture
