@@ -28,6 +28,7 @@ NO_OWNER: Final = -1
 NO_ENTRY: Final = -1
 """The entry of a place that has none; as an index it is the last one."""
 
+_OPAQUE: Final = np.dtype((np.void, RECORD.itemsize))
 _SECOND_NS: Final = 1_000_000_000
 _KEPT_SHIFT: Final = np.uint64(63)
 _SECOND_SHIFT: Final = 30
@@ -62,6 +63,17 @@ def ranks(
     return spread
 
 
+def chosen(records: Records, which: npt.NDArray[np.bool_]) -> Records:
+    """A copy of some records; ten times as fast as indexing, which copies field by field."""
+    copied: Records = records.take(np.flatnonzero(which))
+    return copied
+
+
+def put(into: Records, entries: npt.NDArray[np.integer], records: Records) -> None:
+    """Replace the records at these entries, as fast."""
+    into.view(_OPAQUE)[entries] = records.view(_OPAQUE)
+
+
 def best_by_slot(records: Records) -> Records:
     """The highest record of each slot, in the order of slots."""
     rank, slot = records["rank"], records["slot"]
@@ -70,7 +82,7 @@ def best_by_slot(records: Records) -> Records:
     same = sorted_slots[1:] == sorted_slots[:-1]
     if (same & (sorted_ranks[1:] == sorted_ranks[:-1])).any():
         order = np.lexsort((*_keys(records), slot))
-    best: Records = records[order[np.append(~same, True)]]
+    best: Records = records.take(order[np.append(~same, True)])
     return best
 
 
@@ -84,12 +96,12 @@ def exceeds(challengers: Records, holders: Records) -> npt.NDArray[np.bool_]:
     return higher
 
 
-def lowest(records: Records, count: int) -> npt.NDArray[np.int64]:
-    """The positions of the `count` lowest records, 0 < count <= n: int64 (count,)."""
-    rank = records["rank"]
+def lowest(records: Records, entries: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """The `count` lowest of the records at these entries, 0 < count <= n: int64 (count,)."""
+    rank = records["rank"][entries]
     border = np.partition(rank, count - 1)[count - 1]
-    below = np.flatnonzero(rank < border)
-    tied = np.flatnonzero(rank == border)
+    below = entries[rank < border]
+    tied = entries[rank == border]
     tied = tied[np.lexsort(_keys(records[tied]))]
     return np.concatenate((below, tied[: count - len(below)]))
 

@@ -14,8 +14,10 @@ from spanmill.series.exemplar_records import (
     RECORD,
     Records,
     best_by_slot,
+    chosen,
     exceeds,
     lowest,
+    put,
     ranks,
 )
 from spanmill.series.label_sets import LabelSets
@@ -106,17 +108,16 @@ class ExemplarPool:
         best = best_by_slot(records)
         held = histogram.entries[best["slot"]]
         is_new = held == NO_ENTRY
-        entries, challengers = held[~is_new], best[~is_new]
-        wins = exceeds(challengers, self._records[entries])
-        self._records[entries[wins]] = challengers[wins]
-        self._insert(histogram, best[is_new])
+        entries, challengers = held[~is_new], chosen(best, ~is_new)
+        wins = exceeds(challengers, self._records.take(entries))
+        put(self._records, entries[wins], chosen(challengers, wins))
+        self._insert(histogram, chosen(best, is_new))
 
     def shown(self, histogram: HistogramExemplars) -> Records:
         """A copy of the records of one histogram that are within the limit."""
         mine = self._records["owner"] == histogram.number
         mine[self._surplus()] = False
-        records: Records = self._records[mine]
-        return records
+        return chosen(self._records, mine)
 
     def drop(self, entries: npt.NDArray[np.int32]) -> None:
         """Give up these entries, some of which may be NO_ENTRY."""
@@ -133,7 +134,7 @@ class ExemplarPool:
             taken = min(len(records), self._free_count)
             self._free_count -= taken
             entries = self._free[self._free_count : self._free_count + taken]
-            self._records[entries] = records[:taken]
+            put(self._records, entries, records[:taken])
             histogram.entries[records["slot"][:taken]] = entries
             records = records[taken:]
 
@@ -149,7 +150,7 @@ class ExemplarPool:
         if self._held() <= self._limit:
             return np.zeros(0, np.int64)
         held = np.flatnonzero(self._records["owner"] != NO_OWNER)
-        return held[lowest(self._records[held], len(held) - self._limit)]
+        return lowest(self._records, held, len(held) - self._limit)
 
     def _release(self, entries: npt.NDArray[np.integer]) -> None:
         if not len(entries):
@@ -211,16 +212,16 @@ class HistogramExemplars:
         slots = rows * self._buckets + np.searchsorted(self._bounds, durations)
         traces, spans = _words(trace_ids), _words(span_ids)[:, 0]
         ranked = self._pool.ranks(traces, spans, errors, arrival_ns)
-        chosen = self._pool.contenders(self.entries[slots], ranked)
-        if not len(chosen):
+        these = self._pool.contenders(self.entries[slots], ranked)
+        if not len(these):
             return
-        records = np.empty(len(chosen), RECORD)
-        records["rank"] = ranked[chosen]
-        records["trace"] = traces[chosen]
-        records["span"] = spans[chosen]
-        records["duration"] = durations[chosen]
+        records = np.empty(len(these), RECORD)
+        records["rank"] = ranked[these]
+        records["trace"] = traces[these]
+        records["span"] = spans[these]
+        records["duration"] = durations[these]
         records["time"] = arrival_ns
-        records["slot"] = slots[chosen]
+        records["slot"] = slots[these]
         records["owner"] = self.number
         self._pool.offer(self, records)
 
@@ -251,7 +252,7 @@ class HistogramExemplars:
         place = (position * self._buckets + bucket)[order]
         order = order[np.append(place[1:] != place[:-1], True)[: len(place)]]
         order = order[position[order] >= 0]
-        records = records[order]
+        records = records.take(order)
         return PackedExemplars(
             positions=position[order],
             buckets=bucket[order],

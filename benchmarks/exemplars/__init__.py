@@ -1,0 +1,1 @@
+"""What exemplars cost."""
