@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from benchmarks.limits.flood import flood_cost
 from benchmarks.limits.shares import shares
 from benchmarks.limits.streams import Stream
 
@@ -24,7 +25,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--limit", type=int, default=1_000, help="label sets (default: 1000)")
     parser.add_argument("--ticks", type=int, default=360, help="of 10 s each (default: 360)")
     parser.add_argument("--seed", type=int, default=1, help="of the stream (default: 1)")
+    parser.add_argument("--flood", type=int, metavar="N", help="the cost of N new label sets")
     options = parser.parse_args(arguments)
+    if options.flood:
+        cost = flood_cost(options.flood)
+        print(f"a new label set in overflow: {cost.new:.1f} µs; a tick: {cost.tick:.0f} ms")
+        print(f"memory beside the series, at its peak: {cost.memory:.0f} MB")
+        print(f"500 known label sets: {cost.plain:.0f} µs, with traffic {cost.told:.0f} µs")
+        return 0
     print("| stream | first come, first served | busiest | best possible | exchanged |")
     print("|---|---|---|---|---|")
     for stream in STREAMS:

@@ -100,3 +100,37 @@ def test_a_batch_larger_than_the_sketch_is_taken_in_parts(size: int) -> None:
     sketch = Busiest(size)
     add(sketch, [str(i) for i in range(1000)])
     assert len(sketch) <= 2 * size
+
+
+@given(streams, streams, streams, st.integers(1, 8))
+def test_a_merge_keeps_the_bound_of_both_streams_together(
+    one: list[str], other: list[str], third: list[str], capacity: int
+) -> None:
+    merged = sketch_of(capacity, one)
+    merged.merge(sketch_of(capacity, other))
+    merged.merge(sketch_of(capacity, third))
+    found, true = counts(merged), Counter([*one, *other, *third])
+    assert len(merged) <= merged.size
+    assert merged.error <= true.total() / (capacity + 1)
+    for key, count in true.items():
+        assert count - merged.error <= found.get(key, 0) <= count
+
+
+@given(streams, streams, streams)
+def test_merging_is_associative_and_commutative_while_there_are_slots(
+    one: list[str], other: list[str], third: list[str]
+) -> None:
+    left = sketch_of(21, one)
+    left.merge(sketch_of(21, other))
+    left.merge(sketch_of(21, third))
+    right = sketch_of(21, third)
+    right.merge(sketch_of(21, other))
+    right_first = sketch_of(21, one)
+    right_first.merge(right)
+    assert counts(left) == counts(right_first) == counts(sketch_of(21, [*third, *one, *other]))
+
+
+def sketch_of(capacity: int, stream: list[str]) -> Busiest:
+    sketch = Busiest(capacity)
+    add(sketch, stream)
+    return sketch

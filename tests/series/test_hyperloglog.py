@@ -79,6 +79,25 @@ def test_a_window_forgets_what_left_it() -> None:
     assert estimate(window.union()[0]) == 0
 
 
+@given(st.lists(st.tuples(hashes, hashes), max_size=5))
+def test_windows_that_merge_have_seen_what_one_would_have(
+    slots: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    one, other, both = (DistinctWindow(PRECISION, 1, slots=3) for _ in range(3))
+    other.advance(2)  # the clock is the same, the place in the ring isn't
+    for a, b in slots:
+        one.observe(a.reshape(-1, 1))
+        other.observe(b.reshape(-1, 1))
+        both.observe(np.concatenate([a, b]).reshape(-1, 1))
+        for window in (one, other, both):
+            window.advance(1)
+    one.merge(other)
+    assert np.array_equal(one.union(), both.union())
+    for window in (one, both):
+        window.advance(1)
+    assert np.array_equal(one.union(), both.union())
+
+
 def test_hashes_of_label_sets_are_the_same_in_every_process() -> None:
     (row,) = LabelHasher(2).hashes([("shop", "GET /")]).tolist()
     assert row == LabelHasher(2).hashes([("x", "y"), ("shop", "GET /")])[1].tolist()

@@ -71,12 +71,25 @@ class Busiest:
         ]
 
     def put(self, key: LabelValues, count: float) -> Added:
-        """Add a key with a count from elsewhere, that decays as the others do."""
+        """Add a count from elsewhere to a key; it decays as the others do."""
+        came = key in self._slots and bool(self._came[self._slots[key]])
         added = self._add_part([key], np.zeros(1, np.int64), 0)
         slot = self._slots[key]
         self._counts[slot] += count
-        self._came[slot] = False
+        self._came[slot] = came
         return added
+
+    def merge(self, other: Busiest) -> None:
+        """Add what another one of the same clock has counted.
+
+        The bound on `error` holds for both streams together (Agarwal et al., "Mergeable
+        Summaries", PODS 2012). While the slots suffice, counts are those of one sketch that saw
+        both.
+        """
+        slots = other.slots()
+        for slot, count in zip(slots.tolist(), other.counts(slots).tolist(), strict=True):
+            self.put(other.key(slot), count)
+        self.error += other.error
 
     def discard(self, key: LabelValues) -> float:
         """Forget a key; returns its count, 0 where it isn't known."""

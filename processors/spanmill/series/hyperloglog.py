@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 _HASH_BITS: Final = 64
+_AT_ONCE: Final = 2_048  # rows: what is needed meanwhile stays below a megabyte
 _ALPHA: Final = 0.5 / np.log(2)  # the estimator's constant for many registers
 
 Registers = npt.NDArray[np.uint8]
@@ -25,15 +26,8 @@ def observe(registers: Registers, hashes: npt.NDArray[np.uint64]) -> None:
     register, which keeps the largest number of trailing zeros, plus 1, of the other bits. Two
     sketches merge by the larger of each pair of registers; order and repetition change nothing.
     """
-    sketches, size = registers.shape
-    precision = size.bit_length() - 1
-    index = (hashes & np.uint64(size - 1)).astype(np.int64)
-    # The bit on top ends the run of zeros where all others are 0.
-    rest = (hashes >> np.uint64(precision)) | np.uint64(1 << (_HASH_BITS - precision))
-    lowest_bit = rest & (~rest + np.uint64(1))
-    rank = np.frexp(lowest_bit.astype(np.float64))[1].astype(np.uint8)
-    index += np.arange(sketches) * size
-    np.maximum.at(registers.reshape(-1), index.reshape(-1), rank.reshape(-1))
+    for begin in range(0, len(hashes), _AT_ONCE):
+        _observe(registers, hashes[begin : begin + _AT_ONCE])
 
 
 def estimate(registers: Registers) -> float:
@@ -72,6 +66,11 @@ class DistinctWindow:
             self._current = (self._current + 1) % len(self._registers)
             self._registers[self._current] = 0
 
+    def merge(self, other: DistinctWindow) -> None:
+        """Take in what another window of the same shape and clock has seen, slot by slot."""
+        turned = np.roll(other._registers, self._current - other._current, axis=0)
+        np.maximum(self._registers, turned, out=self._registers)
+
     def union(self) -> Registers:
         """A copy of the sketches over the whole window: uint8 (sketches, 2^precision)."""
         merged: Registers = self._registers.max(axis=0)
@@ -104,3 +103,15 @@ def _tau(x: float) -> float:
         z -= (1 - x) ** 2 * y
         if z == before:
             return z / 3
+
+
+def _observe(registers: Registers, hashes: npt.NDArray[np.uint64]) -> None:
+    sketches, size = registers.shape
+    precision = size.bit_length() - 1
+    index = (hashes & np.uint64(size - 1)).astype(np.int64)
+    # The bit on top ends the run of zeros where all others are 0.
+    rest = (hashes >> np.uint64(precision)) | np.uint64(1 << (_HASH_BITS - precision))
+    lowest_bit = rest & (~rest + np.uint64(1))
+    rank = np.frexp(lowest_bit.astype(np.float64))[1].astype(np.uint8)
+    index += np.arange(sketches) * size
+    np.maximum.at(registers.reshape(-1), index.reshape(-1), rank.reshape(-1))
