@@ -28,6 +28,7 @@ from points.otlp_metrics import (
     summary,
 )
 from processors.shown_metrics import Shown
+from spanmill.exporters.exposition import Format, render
 from spanmill.series.snapshot import Family, Histograms, Summaries
 
 
@@ -79,6 +80,14 @@ def test_a_histogram_without_buckets_has_one_for_all() -> None:
     (snapshot,) = shown.snapshots("h")
     assert isinstance(snapshot.data, Histograms)
     assert (snapshot.data.bounds, snapshot.data.bucket_counts.tolist()) == ((), [[4]])
+
+
+def test_a_histogram_without_a_sum_shows_none() -> None:
+    shown = Shown()
+    shown.send(request(histogram(buckets([1.0], [1, 2], total=None))))
+    page = b"".join(render(shown.snapshots("h"), Format.TEXT, created_timestamps=False))
+    assert b"h_count" in page
+    assert b"h_sum" not in page
 
 
 def test_series_with_other_bounds_are_a_block_of_their_own() -> None:
