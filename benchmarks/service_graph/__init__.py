@@ -1,0 +1,1 @@
+"""What the service graph costs a span, and what a remembered one takes in memory."""
