@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import urllib3
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from components.gateway import Gateway, TailSampling, Traces, send, start_gateway
 from components.process import running_processes, wait_until
@@ -114,5 +117,26 @@ def test_jaeger_has_the_traces_that_were_kept(sampled: Sampled) -> None:
     dropped = next(trace_id for trace_id in others if not rule.keeps(trace_id))
     kept = [min(sampled.traces.failed), next(each for each in others if rule.keeps(each))]
     jaeger = sampled.gateway.jaeger
-    assert all(jaeger.trace(trace_id.hex()) for trace_id in kept)
+    for trace_id in kept:
+        wait_until(lambda: jaeger.trace(trace_id.hex()), ARRIVAL_DEADLINE, "Jaeger has the trace")  # noqa: B023 - waited for in this very turn
     assert jaeger.trace(dropped.hex()) is None
+
+
+@pytest.mark.components
+def test_exemplars_prefer_traces_that_were_kept(sampled: Sampled) -> None:
+    parse: Any = text_string_to_metric_families  # it has no types
+    named = [
+        bytes.fromhex(sample.exemplar.labels["trace_id"])
+        for spanmill in sampled.gateway.spanmills
+        for family in parse(openmetrics(spanmill.scrape))
+        for sample in family.samples
+        if sample.exemplar
+    ]
+    kept = sum(trace_id in sampled.came for trace_id in named) / len(named)
+    # Not all: in many buckets no trace was kept.
+    assert kept > 2 * len(sampled.came) / len(sampled.traces.spans)
+
+
+def openmetrics(scrape: str) -> str:
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0"}
+    return urllib3.request("GET", f"http://{scrape}/metrics", headers=accept).data.decode()
