@@ -27,6 +27,10 @@ def render(
 ) -> Iterator[bytes]:
     """The families in this format, in chunks of about 64 KiB, rendered as they are taken.
 
+    Metric and label names must be legal ones ([a-zA-Z_:][a-zA-Z0-9_:]*, no `le` beside buckets, no
+    `quantile` beside quantiles); help, label values and exemplars may be any text. Snapshots of
+    one family follow each other and have no series in common.
+
     `created_timestamps` adds `_created` lines to OpenMetrics; the protobuf form always has the
     stamps, and the text format can't.
     """

@@ -65,7 +65,11 @@ _Side = tuple[list[tuple[int, int]], npt.NDArray[np.float64]]  # spans, counts i
 
 
 def histogram_messages(data: Histograms, created: npt.NDArray[np.float64]) -> Iterator[bytes]:
-    """A message for each series; `created` is float64 (series,), seconds since the epoch."""
+    """A message for each series; `created` is float64 (series,), seconds since the epoch.
+
+    A native histogram lists all its exemplars, those at positions past its bounds as well, which
+    only this form can show.
+    """
     bounds = [_UPPER_BOUND + pack_double(bound) for bound in data.bounds]
     counts, sums = data.counts.tolist(), data.sums.tolist()
     all_cumulative = cumulative_counts(data)
