@@ -36,7 +36,8 @@ class ExemplarPool:
     tells observations apart. Where there are more places than exemplars, the highest by the
     same order stay. So neither the order nor the split of batches changes what is shown, and
     pools can be merged (a place that was given up lost to `max_exemplars` others, which only
-    grow). What expires makes room, but doesn't bring back what had lost. Reading changes nothing: any number of scrapers find the same.
+    grow). What expires makes room, but doesn't bring back what had lost. Reading changes nothing:
+    any number of scrapers find the same.
 
     A trace counts as kept where the span is an error, or the tail sampler's rule keeps it
     (`TraceSampler`; `kept_ratio` 1: all are).
