@@ -81,14 +81,13 @@ def _costs(bodies: Sequence[bytes], cpu_ns: Callable[[], int]) -> tuple[float, .
         for batch in batches:
             arrival_ns += len(batch) * _SECOND_NS // _SPANS_A_SECOND
             arrived.append(batch.arrived(arrival_ns))
-        for i, (run, given) in enumerate(
-            (
-                (without.decode, bodies),
-                (both.decode, bodies),
-                (span_metrics.observe, arrived),
-                (graph.observe, arrived),
-            )
-        ):
+        work: list[tuple[Callable[[Any], object], Sequence[object]]] = [
+            (without.decode, bodies),
+            (both.decode, bodies),
+            (span_metrics.observe, arrived),
+            (graph.observe, arrived),
+        ]
+        for i, (run, given) in enumerate(work):
             least[i] = min(least[i], _cpu(run, given, cpu_ns) / spans / 1000)
     return tuple(least)
 
