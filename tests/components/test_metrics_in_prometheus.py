@@ -38,11 +38,24 @@ SPAN_METRICS = {
     "traces_span_metrics_duration_milliseconds_sum",
     "traces_span_metrics_duration_milliseconds_count",
 }
+TARGETS = {"traces_target_info"}
+SERVICE_GRAPH = {
+    "traces_service_graph_request_total",
+    "traces_service_graph_request_failed_total",
+    "traces_service_graph_request_server_seconds_bucket",
+    "traces_service_graph_request_server_seconds_sum",
+    "traces_service_graph_request_server_seconds_count",
+    "traces_service_graph_request_client_seconds_bucket",
+    "traces_service_graph_request_client_seconds_sum",
+    "traces_service_graph_request_client_seconds_count",
+}
+PERCENTILES = {"spanmill_latency_seconds"}
 BOOKS = {
     "spanmill_spans_received_total",
     "spanmill_spans_accepted_total",
     "spanmill_export_spans_total",
     "spanmill_export_queued_spans",
+    "spanmill_window_late_spans_total",
 }
 HEALTH = {
     "spanmill_build_info",
@@ -183,7 +196,8 @@ def test_the_dialects_agree_on_every_label_set(replayed: Chain) -> None:
 
 @pytest.mark.parametrize("form", SCRAPE_FORMS)
 def test_every_promised_name_is_there(replayed: Chain, form: str) -> None:
-    promised = SPAN_METRICS | BOOKS | HEALTH
+    derived = SPAN_METRICS | TARGETS | SERVICE_GRAPH | PERCENTILES
+    promised = derived | BOOKS | HEALTH
     assert promised - replayed.prometheus.metric_names(f'{{form="{form}"}}') == set()
 
 
