@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import prometheus_client.openmetrics.parser
 import pytest
 
@@ -23,7 +24,14 @@ from exposition_examples import (
     values_family,
 )
 from spanmill.exporters.exposition import Format, render
-from spanmill.series.snapshot import Exemplar, FamilySnapshot, LabelValues
+from spanmill.series.snapshot import (
+    Exemplar,
+    Family,
+    FamilySnapshot,
+    Histograms,
+    LabelValues,
+    Summaries,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -164,6 +172,17 @@ def test_an_exemplar_has_no_more_labels_than_may_be_there() -> None:
     (found,) = exemplars(exposed(snapshot)).values()
     assert list(found.labels) == ["trace_id", "even"]
     assert sum(len(name) + len(value) for name, value in found.labels.items()) == 128
+
+
+def test_a_distribution_without_a_sum_has_no_count_either_and_a_strict_reader_takes_it() -> None:
+    nan = np.full(1, np.nan)
+    histogram = Histograms((1.0,), np.array([[1.0, 2.0]]), np.array([3.0]), nan, None)
+    summary = Summaries((0.5,), np.ones((1, 1)), np.array([3.0]), nan)
+    text = exposed(
+        FamilySnapshot(Family("h", "histogram", "H."), (), [()], np.ones(1), histogram),
+        FamilySnapshot(Family("s", "summary", "S."), (), [()], np.ones(1), summary),
+    )
+    assert {sample.name for sample in read_openmetrics(text)} == {"h_bucket", "s"}
 
 
 def test_it_ends_with_eof_even_where_there_is_nothing() -> None:

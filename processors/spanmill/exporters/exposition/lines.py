@@ -92,7 +92,7 @@ def samples(snapshot: FamilySnapshot) -> list[Sample]:
         own = [Sample(name, f'quantile="{bound_text(q)}"') for q in data.quantiles]
     else:
         return [Sample(name)]
-    return [*own, Sample(f"{name}_sum", always=False), Sample(f"{name}_count")]
+    return [*own, Sample(f"{name}_sum", always=False), Sample(f"{name}_count", always=False)]
 
 
 def sample_values(snapshot: FamilySnapshot) -> npt.NDArray[np.float64]:

@@ -50,6 +50,9 @@ def _pieces(families: Sequence[FamilySnapshot], created_timestamps: bool) -> Ite
         stamped = created_timestamps and kind in {"counter", "histogram", "summary"}
         for snapshot in snapshots:
             lines, values = samples(snapshot), sample_values(snapshot)
+            if isinstance(snapshot.data, Histograms | Summaries):
+                # `_sum` and `_count` are there both or neither (OpenMetrics 1.0, Histogram).
+                values[np.isnan(snapshot.data.sums), -1] = np.nan
             if stamped:
                 lines.append(Sample(f"{name}_created", always=False))
                 values = np.column_stack((values, snapshot.created))
