@@ -11,11 +11,10 @@ from typing import Literal, Protocol
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from receivers.otlp_requests import to_json
+from receivers.sent_signals import TRACES, SentSignal
 
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+EXPORT = TRACES.method
 TIMEOUT = 20.0
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -59,12 +58,13 @@ class GrpcClient:
 
     transport: Transport = "grpc"
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, signal: SentSignal = TRACES) -> None:
+        self.signal = signal
         # Without a channel argument of its own, channels to one address share a connection.
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
         )
-        self.export = self.method(EXPORT)
+        self.export = self.method(signal.method)
 
     def method(self, path: str) -> grpc.UnaryUnaryMultiCallable[bytes, bytes]:
         """Any method that takes and returns one message."""
@@ -78,7 +78,7 @@ class GrpcClient:
         except grpc.RpcError as error:
             return refused_by_grpc(error)
         headers = {key: str(value) for key, value in call.initial_metadata()}
-        return _taken("OK", response, headers)
+        return _taken("OK", self.signal.partial_success(response), response, headers)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -88,14 +88,15 @@ class GrpcClient:
 class HttpClient:
     """OTLP over HTTP on one kept-alive connection."""
 
-    def __init__(self, port: int, media_type: str) -> None:
+    def __init__(self, port: int, media_type: str, signal: SentSignal = TRACES) -> None:
+        self.signal = signal
         self.transport: Transport = "http-json" if media_type == JSON else "http-protobuf"
         self.media_type = media_type
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
     def send(self, body: bytes, *, compressed: bool = False) -> Answer:
         """Send a request, given in protobuf, in this client's encoding."""
-        body = to_json(body) if self.media_type == JSON else body
+        body = self.signal.to_json(body) if self.media_type == JSON else body
         return self.send_encoded(
             gzip.compress(body) if compressed else body,
             {"Content-Encoding": "gzip"} if compressed else {},
@@ -103,13 +104,16 @@ class HttpClient:
 
     def send_encoded(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send exactly these bytes."""
-        return self.call("POST", "/v1/traces", body, {"Content-Type": self.media_type, **headers})
+        return self.call(
+            "POST", self.signal.path, body, {"Content-Type": self.media_type, **headers}
+        )
 
     def call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send any HTTP request."""
         self.connection.request(method, path, body, dict(headers))
         response = self.connection.getresponse()
-        return http_answer(response.status, dict(response.getheaders()), response.read())
+        got = dict(response.getheaders())
+        return http_answer(response.status, got, response.read(), self.signal)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -127,12 +131,15 @@ def refused_by_grpc(error: grpc.RpcError) -> Answer:
     )
 
 
-def http_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+def http_answer(
+    status: int, headers: Mapping[str, str], body: bytes, signal: SentSignal = TRACES
+) -> Answer:
     """The answer in an HTTP response, read in the encoding that it says it has."""
     headers = {name.lower(): value for name, value in headers.items()}
     is_json = headers["content-type"] == JSON
     if status == 200:
-        return _taken(200, _response_from_json(body) if is_json else body, headers, body)
+        read = signal.partial_success_in_json if is_json else signal.partial_success
+        return _taken(200, read(body), body, headers)
     message = json.loads(body)["message"] if is_json else status_pb2.Status.FromString(body).message
     retry_after = headers.get("retry-after")
     return Answer(
@@ -146,26 +153,12 @@ def http_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
 
 
 def _taken(
-    code: str | int, response: bytes, headers: Mapping[str, str], body: bytes | None = None
+    code: str | int, partial: tuple[int, str], body: bytes, headers: Mapping[str, str]
 ) -> Answer:
-    partial = ExportTraceServiceResponse.FromString(response).partial_success
+    rejected, message = partial
     return Answer(
-        ok=True,
-        code=code,
-        message=partial.error_message,
-        rejected=partial.rejected_spans,
-        body=response if body is None else body,
-        headers=headers,
+        ok=True, code=code, message=message, rejected=rejected, body=body, headers=headers
     )
-
-
-def _response_from_json(body: bytes) -> bytes:
-    partial = json.loads(body).get("partialSuccess", {})
-    response = ExportTraceServiceResponse()
-    if partial:
-        response.partial_success.rejected_spans = int(partial["rejectedSpans"])
-        response.partial_success.error_message = partial["errorMessage"]
-    return response.SerializeToString()
 
 
 def _retry_info(trailers: Mapping[str, str | bytes]) -> float | None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from receivers.clients import Client
-from receivers.otlp_requests import good_body
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
+from receivers.sent_signals import METRICS, TRACES, SentSignal
 
 
 @pytest.fixture
@@ -39,18 +39,28 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def client(pipeline: ReceiverPipeline, transport: str) -> Client:
+def signal() -> SentSignal:
+    """What clients send, unless a test says otherwise."""
+    return TRACES
+
+
+@pytest.fixture
+def client(pipeline: ReceiverPipeline, transport: str, signal: SentSignal) -> Client:
     """A client of the default pipeline over each transport in turn."""
-    return pipeline.client(transport)
+    return pipeline.client(transport, signal)
 
 
 @pytest.fixture
 def neighbours(pipeline: ReceiverPipeline) -> Iterator[None]:
     """Other clients' requests are taken before, and on the same connections after, the test."""
-    clients = [pipeline.client(name) for name in ("grpc", "http-protobuf", "http-json")]
-    for neighbour in clients:
-        assert neighbour.send(good_body()).ok
+    clients = [
+        (pipeline.client(name, signal), signal.good(1))
+        for name in ("grpc", "http-protobuf", "http-json")
+        for signal in (TRACES, METRICS)
+    ]
+    for neighbour, body in clients:
+        assert neighbour.send(body).ok
     yield
-    for neighbour in clients:
-        answer = neighbour.send(good_body())
+    for neighbour, body in clients:
+        answer = neighbour.send(body)
         assert answer.ok, f"a neighbour over {neighbour.transport} got {answer}"

@@ -1,18 +1,14 @@
-"""Requests as clients send them, in protobuf and in OTLP's JSON."""
+"""Requests of spans as clients send them."""
 
 from __future__ import annotations
 
-import base64
-import json
 import random
 from typing import Any
 
-from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 NOW_NS = 1_700_000_000_000_000_000
-_ID_FIELDS = ("traceId", "spanId", "parentSpanId")
 
 
 def span(name: str = "GET /", seed: int = 1, **fields: Any) -> Span:
@@ -43,22 +39,3 @@ def request(*spans: Span, service: str = "shop") -> ExportTraceServiceRequest:
 def good_body(spans: int = 1) -> bytes:
     """A serialised request that is taken as a whole."""
     return request(*(span(seed=seed) for seed in range(spans))).SerializeToString()
-
-
-def to_json(body: bytes) -> bytes:
-    """The same request in OTLP's JSON: ids in hex, enums as numbers."""
-    document = json_format.MessageToDict(
-        ExportTraceServiceRequest.FromString(body), use_integers_for_enums=True
-    )
-    return json.dumps(_with_hex_ids(document)).encode()
-
-
-def _with_hex_ids(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_with_hex_ids(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: base64.b64decode(value).hex() if key in _ID_FIELDS else _with_hex_ids(value)
-        for key, value in node.items()
-    }

@@ -56,9 +56,11 @@ class RawConnection:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def call(self, data: bytes, *, headers: Sequence[tuple[str, str]] = ()) -> RawAnswer:
+    def call(
+        self, data: bytes, *, path: str = EXPORT, headers: Sequence[tuple[str, str]] = ()
+    ) -> RawAnswer:
         """Make a call with these bytes as its messages, and wait for its answer."""
-        stream = self.begin(data, headers=headers)
+        stream = self.begin(data, path=path, headers=headers)
         self._h2.end_stream(stream)
         self._flush()
         return self.answer(stream)

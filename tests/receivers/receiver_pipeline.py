@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from receivers.clients import JSON, PROTOBUF, Client, GrpcClient, HttpClient
+from receivers.sent_signals import TRACES, SentSignal
 from spanmill.clock import SystemClock
 from spanmill.journal.log import Entry, MemoryJournal, Record
 from spanmill.points.batch import PointBatch
@@ -100,19 +101,19 @@ class ReceiverPipeline:
             self.commit()
         self.journal.close()
 
-    def client(self, transport: str) -> Client:
+    def client(self, transport: str, signal: SentSignal = TRACES) -> Client:
         """A new client with its own connection."""
         client: Client
         if transport == "grpc":
-            client = GrpcClient(self.grpc.port)
+            client = GrpcClient(self.grpc.port, signal)
         else:
-            client = self.http_client(JSON if transport == "http-json" else PROTOBUF)
+            client = self.http_client(JSON if transport == "http-json" else PROTOBUF, signal)
         self._clients.append(client)
         return client
 
-    def http_client(self, media_type: str = PROTOBUF) -> HttpClient:
+    def http_client(self, media_type: str = PROTOBUF, signal: SentSignal = TRACES) -> HttpClient:
         """A new HTTP client, with all that only HTTP has."""
-        client = HttpClient(self.http.port, media_type)
+        client = HttpClient(self.http.port, media_type, signal)
         self._clients.append(client)
         return client
 

@@ -8,10 +8,11 @@ import tracemalloc
 import pytest
 
 from receivers.clients import JSON, PROTOBUF, Answer
-from receivers.otlp_requests import good_body, to_json
+from receivers.otlp_requests import good_body
 from receivers.raw_http import RawHttp, post_head
 from receivers.raw_http2 import RawConnection, framed
 from receivers.receiver_pipeline import MIB, PipelineFactory, ReceiverPipeline
+from receivers.sent_signals import BOTH_SIGNALS, METRICS, TRACES, SentSignal
 
 pytestmark = pytest.mark.usefixtures("neighbours")
 
@@ -22,8 +23,10 @@ GZIP_ENCODING = [("grpc-encoding", "gzip")]
 INVALID_ARGUMENT = 3
 
 
-def over_http(pipeline: ReceiverPipeline, body: bytes, encoding: str = "gzip") -> Answer:
-    return pipeline.http_client().send_encoded(body, {"Content-Encoding": encoding})
+def over_http(
+    pipeline: ReceiverPipeline, body: bytes, encoding: str = "gzip", signal: SentSignal = TRACES
+) -> Answer:
+    return pipeline.http_client(signal=signal).send_encoded(body, {"Content-Encoding": encoding})
 
 
 @pytest.mark.parametrize(
@@ -52,25 +55,29 @@ def test_bad_input_31_damaged_gzip_over_grpc(pipeline: ReceiverPipeline, body: b
         assert connection.call(framed(GZIPPED, flag=1), headers=GZIP_ENCODING).status == 0
 
 
-def test_bad_input_31_two_gzip_members_are_right_over_http(pipeline: ReceiverPipeline) -> None:
-    before = pipeline.spans("accepted")
+@BOTH_SIGNALS
+def test_bad_input_31_two_gzip_members_are_right_over_http(
+    pipeline: ReceiverPipeline, signal: SentSignal
+) -> None:
+    before = pipeline.items(signal.name, "accepted")
 
-    assert over_http(pipeline, GZIPPED * 2).ok
-    assert pipeline.spans("accepted") == before + 2
+    assert over_http(pipeline, gzip.compress(signal.good(1)) * 2, signal=signal).ok
+    assert pipeline.items(signal.name, "accepted") == before + 2
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http-protobuf"])
+@BOTH_SIGNALS
 def test_bad_input_31_a_gzip_bomb_costs_no_more_than_the_limit(
-    start_pipeline: PipelineFactory, transport: str
+    start_pipeline: PipelineFactory, transport: str, signal: SentSignal
 ) -> None:
     limit = 4 * MIB
     pipeline = start_pipeline(max_request_size=limit)
     bomb = gzip.compress(bytes(100 * MIB), 1)
     assert len(bomb) < MIB
-    client = pipeline.client(transport)
+    client = pipeline.client(transport, signal)
 
     tracemalloc.start()
-    answer = client.send(bomb) if transport == "grpc" else over_http(pipeline, bomb)
+    answer = client.send(bomb) if transport == "grpc" else over_http(pipeline, bomb, signal=signal)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -140,10 +147,15 @@ def test_bad_input_32_who_asks_before_sending_is_told_and_hung_up_on(
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
-def test_bad_input_34_a_body_in_chunks_is_read(pipeline: ReceiverPipeline, media_type: str) -> None:
-    body = GOOD if media_type == PROTOBUF else to_json(GOOD)
+@BOTH_SIGNALS
+def test_bad_input_34_a_body_in_chunks_is_read(
+    pipeline: ReceiverPipeline, media_type: str, signal: SentSignal
+) -> None:
+    good = signal.good(1)
+    body = good if media_type == PROTOBUF else signal.to_json(good)
+    head = post_head("Transfer-Encoding: chunked", path=signal.path, media_type=media_type)
     with RawHttp(pipeline.http.port) as connection:
-        connection.send(post_head("Transfer-Encoding: chunked", media_type=media_type))
+        connection.send(head)
         for byte in body:
             connection.send(b"1\r\n%c\r\n" % byte)
         connection.send(b"0\r\n\r\n")
@@ -194,48 +206,84 @@ def test_bad_input_35_json_that_is_no_request(pipeline: ReceiverPipeline, body: 
     assert answer.message
 
 
-def test_bad_input_35_of_duplicate_keys_the_last_counts(pipeline: ReceiverPipeline) -> None:
-    client = pipeline.http_client(JSON)
-    before = pipeline.spans("accepted")
-    spans = to_json(GOOD).removeprefix(b"{").removesuffix(b"}")
+NO_METRICS_IN_JSON = {
+    "an array that is a number": b'{"resourceMetrics":1}',
+    "10,000 braces": b'{"resourceMetrics":' * 10_000 + b"1" + b"}" * 10_000,
+    "a number with 400 digits": b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":'
+    b'{"dataPoints":[{"asInt":%s}]}}]}]}]}' % (b"9" * 400),
+    "a metric of two kinds": b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{},'
+    b'"sum":{}}]}]}]}',
+}
 
-    assert client.send_encoded(b'{"resourceSpans":[],%s}' % spans, {}).ok
-    assert pipeline.spans("accepted") == before + 1
-    assert client.send_encoded(b'{%s,"resourceSpans":[]}' % spans, {}).ok
-    assert pipeline.spans("accepted") == before + 1
+
+@pytest.mark.parametrize("body", NO_METRICS_IN_JSON.values(), ids=NO_METRICS_IN_JSON)
+def test_bad_input_35_json_that_is_no_request_of_metrics(
+    pipeline: ReceiverPipeline, body: bytes
+) -> None:
+    answer = pipeline.http_client(JSON, METRICS).send_encoded(body, {})
+
+    assert answer.code == 400
+    assert answer.message
 
 
-def test_bad_input_35_a_byte_order_mark_is_named(pipeline: ReceiverPipeline) -> None:
-    answer = pipeline.http_client(JSON).send_encoded(b"\xef\xbb\xbf" + to_json(GOOD), {})
+@BOTH_SIGNALS
+def test_bad_input_35_of_duplicate_keys_the_last_counts(
+    pipeline: ReceiverPipeline, signal: SentSignal
+) -> None:
+    client = pipeline.http_client(JSON, signal)
+    before = pipeline.items(signal.name, "accepted")
+    name = b"resourceSpans" if signal.name == "traces" else b"resourceMetrics"
+    items = signal.to_json(signal.good(1)).removeprefix(b"{").removesuffix(b"}")
+
+    assert client.send_encoded(b'{"%s":[],%s}' % (name, items), {}).ok
+    assert pipeline.items(signal.name, "accepted") == before + 1
+    assert client.send_encoded(b'{%s,"%s":[]}' % (items, name), {}).ok
+    assert pipeline.items(signal.name, "accepted") == before + 1
+
+
+@BOTH_SIGNALS
+def test_bad_input_35_a_byte_order_mark_is_named(
+    pipeline: ReceiverPipeline, signal: SentSignal
+) -> None:
+    body = b"\xef\xbb\xbf" + signal.to_json(signal.good(1))
+    answer = pipeline.http_client(JSON, signal).send_encoded(body, {})
 
     assert answer.undecodable
     assert "byte-order mark" in answer.message
 
 
-def test_bad_input_36_a_call_without_a_message(pipeline: ReceiverPipeline) -> None:
+@BOTH_SIGNALS
+def test_bad_input_36_a_call_without_a_message(
+    pipeline: ReceiverPipeline, signal: SentSignal
+) -> None:
     with RawConnection(pipeline.grpc.port) as connection:
-        answer = connection.call(b"")
+        answer = connection.call(b"", path=signal.method)
 
     assert answer.status == INVALID_ARGUMENT
     assert "no whole message" in answer.message
 
 
-def test_bad_input_36_a_message_cut_short(pipeline: ReceiverPipeline) -> None:
+@BOTH_SIGNALS
+def test_bad_input_36_a_message_cut_short(pipeline: ReceiverPipeline, signal: SentSignal) -> None:
     with RawConnection(pipeline.grpc.port) as connection:
-        answer = connection.call(framed(GOOD, length=len(GOOD) + 1))
+        body = signal.good(1)
+        answer = connection.call(framed(body, length=len(body) + 1), path=signal.method)
 
     assert answer.status == INVALID_ARGUMENT
     assert "no whole message" in answer.message
 
 
-def test_bad_input_36_a_call_with_two_messages(pipeline: ReceiverPipeline) -> None:
-    before = pipeline.spans("accepted")
+@BOTH_SIGNALS
+def test_bad_input_36_a_call_with_two_messages(
+    pipeline: ReceiverPipeline, signal: SentSignal
+) -> None:
+    before = pipeline.items(signal.name, "accepted")
     with RawConnection(pipeline.grpc.port) as connection:
-        answer = connection.call(framed(GOOD) + framed(GOOD))
+        answer = connection.call(framed(signal.good(1)) * 2, path=signal.method)
 
     assert answer.status == INVALID_ARGUMENT
     assert "more than one message" in answer.message
-    assert pipeline.spans("accepted") == before
+    assert pipeline.items(signal.name, "accepted") == before
 
 
 def test_bad_input_36_a_compressed_flag_without_an_encoding(pipeline: ReceiverPipeline) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from receivers.clients import JSON, PROTOBUF, Answer, Client, GrpcClient, HttpClient
-from receivers.otlp_requests import good_body, request, span, to_json
+from receivers.otlp_requests import good_body, request, span
 from receivers.receiver_pipeline import MIB
+from receivers.sent_signals import TRACES
 from receivers.separate_processor import SeparateProcessor
 from spans.generated import field
 
@@ -54,7 +55,7 @@ def test_bad_input_12_a_span_name_of_ten_megabytes(
     body = request(span("x" * 10_000_000)).SerializeToString()
 
     answer, grown = growth(
-        processor, transport, to_json(body) if transport == "http-json" else body
+        processor, transport, TRACES.to_json(body) if transport == "http-json" else body
     )
 
     assert answer.ok
