@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from spanmill.cli.demo.ports import GRPC, HTTP, METRICS, Endpoints
-from spanmill.cli.demo.scrape import Operation, Scrape, Totals
+from spanmill.cli.demo.scrape import Edge, Operation, Scrape, Totals
 from spanmill.cli.demo.view import View
-from spanmill.cli.demo.window import Row
+from spanmill.cli.demo.window import EdgeRow, Row
 
 MakeRow = Callable[..., Row]
 MakeView = Callable[..., View]
@@ -28,7 +28,7 @@ def row() -> MakeRow:
 
 @pytest.fixture
 def view() -> MakeView:
-    """Makes a view of rows, on the ports 14317, 14318 and 19464."""
+    """Makes a view of rows and so many edges, on the ports 14317, 14318 and 19464."""
 
     def make(
         rows: Sequence[Row] = (),
@@ -36,6 +36,7 @@ def view() -> MakeView:
         elapsed: float = 12.0,
         alarm: bool = False,
         notices: Sequence[str] = (),
+        edges: int = 0,
     ) -> View:
         operations = {each.operation: Totals(1000.0) for each in rows}
         return View(
@@ -47,6 +48,10 @@ def view() -> MakeView:
             rows=rows,
             scrape=Scrape(elapsed, operations, series=212) if rows else None,
             notices=notices,
+            edges=[
+                EdgeRow(Edge("storefront", f"service-{i}", ""), 123.4, 0.4, 0.25)
+                for i in range(edges)
+            ],
         )
 
     return make

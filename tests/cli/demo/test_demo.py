@@ -61,6 +61,7 @@ def test_spans_of_every_service_are_counted_and_nothing_is_left(
     assert list(tmp_path.iterdir()) == []
     assert "port 9464 is taken: the metrics page is on" in shown
     assert re.search(r"SERVICE +OPERATION +PER S +ERRORS +P50 +P95 +P99\n", shown)
+    assert re.search(r"^storefront → catalog +\d", shown, re.MULTILINE)
     counted = {
         name: int(spans.replace(",", ""))
         for name, spans in re.findall(r"^  (\S+) +([\d,]+) spans", shown, re.MULTILINE)

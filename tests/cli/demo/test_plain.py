@@ -54,3 +54,11 @@ def test_a_table_fits_80_columns_and_says_where_it_comes_from(
 
 def test_before_the_first_spans_the_table_says_so(view: Callable[..., View]) -> None:
     assert table(view())[-1] == "(no spans yet)"
+
+
+def test_the_service_graph_follows_in_a_table_of_its_own(
+    view: Callable[..., View], row: Callable[..., Row]
+) -> None:
+    lines = table(view([row("cart", "GET")], edges=2))
+    assert lines[-4:-2] == ["", "CLIENT → SERVER" + " " * 28 + "PER S  ERRORS     P95"]
+    assert lines[-1].split() == ["storefront", "→", "service-1", "123.4", "40.0%", "250ms"]

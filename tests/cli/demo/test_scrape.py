@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from spanmill.cli.demo.scrape import Operation, parse
+from spanmill.cli.demo.scrape import Edge, Operation, parse
 
 PAGE = """\
 # HELP spanmill_series Label sets.
@@ -53,3 +53,27 @@ def test_a_name_may_hold_characters_that_elsewhere_end_a_line() -> None:
     page = PAGE.replace("GET /carts/{id}", "GET\u2028\\n/carts")
     names = {operation.span_name for operation in parse(page, at=1.0).operations}
     assert names == {"GET\u2028\n/carts"}
+
+
+GRAPH = """\
+# TYPE traces_service_graph_request_total counter
+traces_service_graph_request_total{client="shop",server="cart"} 10
+traces_service_graph_request_total{client="cart",server="redis",connection_type="database"} 4
+# TYPE traces_service_graph_request_failed_total counter
+traces_service_graph_request_failed_total{client="shop",server="cart"} 2
+traces_service_graph_request_failed_total{client="cart",server="redis",connection_type="database"} 0
+# TYPE traces_service_graph_request_server_seconds histogram
+traces_service_graph_request_server_seconds_bucket{client="shop",server="cart",le="0.1"} 9
+traces_service_graph_request_server_seconds_bucket{client="shop",server="cart",le="+Inf"} 10
+traces_service_graph_request_server_seconds_sum{client="shop",server="cart"} 1.5
+traces_service_graph_request_client_seconds_bucket{client="shop",server="cart",le="+Inf"} 10
+"""
+
+
+def test_edges_have_their_requests_failures_and_server_buckets() -> None:
+    edges = parse(GRAPH, at=1.0).edges
+    direct, database = Edge("shop", "cart", ""), Edge("cart", "redis", "database")
+    assert set(edges) == {direct, database}
+    assert (edges[direct].calls, edges[direct].errors) == (10, 2)
+    assert edges[direct].buckets == {0.1: 9, math.inf: 10}
+    assert (edges[database].calls, edges[database].errors) == (4, 0)

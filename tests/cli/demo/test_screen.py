@@ -66,12 +66,13 @@ def test_the_addresses_stay_in_sight(view: Callable[..., View], shop: list[Row])
 
 
 @pytest.mark.parametrize("number", [0, 1, 12, 40])
+@pytest.mark.parametrize("edges", [0, 1, 40])
 @pytest.mark.parametrize("height", [10, 24, 50])
 def test_the_drawing_never_needs_more_lines_than_the_terminal_has(
-    number: int, height: int, view: Callable[..., View], row: Callable[..., Row]
+    number: int, edges: int, height: int, view: Callable[..., View], row: Callable[..., Row]
 ) -> None:
     rows = [row("storefront", f"GET /{i}") for i in range(number)]
-    what = view(rows, notices=["cart ended with exit code 1: no"])
+    what = view(rows, notices=["cart ended with exit code 1: no"], edges=edges)
     assert len(lines(what, height=height)) < height
 
 
@@ -79,6 +80,19 @@ def test_what_does_not_fit_is_counted(view: Callable[..., View], row: Callable[.
     rows = [row("storefront", f"GET /{i}") for i in range(40)]
     text = "\n".join(lines(view(rows), height=24))
     assert "25 rows more in a taller window" in text
+
+
+def test_edges_have_a_third_of_the_room_and_what_the_rows_leave(
+    view: Callable[..., View], row: Callable[..., Row]
+) -> None:
+    rows = [row("storefront", f"GET /{i}") for i in range(40)]
+    text = lines(view(rows, edges=40), height=24)
+    assert sum("→ service-" in line for line in text) == 4
+    assert sum("GET /" in line for line in text) == 9
+    text = lines(view(rows[:3], edges=40), height=24)
+    assert sum("→ service-" in line for line in text) == 10
+    edge = next(line for line in text if "service-0" in line)
+    assert edge.split() == ["storefront", "→", "service-0", "123.4", "40.0%", "250ms"]
 
 
 def test_nothing_is_wider_than_80_columns_and_the_figures_are_whole(

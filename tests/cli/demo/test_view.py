@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from spanmill.cli.demo.scrape import Operation
-from spanmill.cli.demo.view import cells, duration, in_order, most_telling, shortened
-from spanmill.cli.demo.window import Row
+from spanmill.cli.demo.scrape import Edge, Operation
+from spanmill.cli.demo.view import (
+    cells,
+    duration,
+    edge_cells,
+    edges_in_order,
+    in_order,
+    most_telling,
+    shortened,
+)
+from spanmill.cli.demo.window import EdgeRow, Row
 
 
 def row(service: str, name: str, kind: str = "SERVER") -> Row:
@@ -61,6 +69,28 @@ def test_rows_follow_a_request_through_the_shop_and_strangers_come_last() -> Non
         *("storefront", "storefront", "payment", "catalog", "aquarium", "zoo"),
     ]
     assert in_order(rows)[0].operation.span_kind == "SPAN_KIND_SERVER"
+
+
+def test_an_edge_names_both_ends_and_the_kind_of_connection() -> None:
+    direct = EdgeRow(Edge("shop", "cart", ""), 2.04, 0.125, 0.25)
+    assert edge_cells(direct) == ("shop → cart", "2.0", "12.5%", "250ms")
+    database = EdgeRow(Edge("cart", "re\ndis", "database"), 0.0, None, None)
+    assert edge_cells(database) == ("cart → re?dis (database)", "0.0", "", "")
+    user = EdgeRow(Edge("user", "shop", "virtual_node"), 1.0, 0.0, None)
+    assert edge_cells(user)[0] == "user → shop"
+
+
+def test_edges_follow_a_request_through_the_shop_and_strangers_come_last() -> None:
+    names = [
+        ("zoo", "cart"),
+        ("cart", "catalog"),
+        ("storefront", "catalog"),
+        ("storefront", "checkout"),
+        ("user", "storefront"),
+    ]
+    rows = [EdgeRow(Edge(*ends, ""), 1.0, None, None) for ends in names]
+    ordered = [(row.edge.client, row.edge.server) for row in edges_in_order(rows)]
+    assert ordered == [names[4], names[3], names[2], names[1], names[0]]
 
 
 def test_where_room_is_short_the_calls_of_the_shop_go_first() -> None:

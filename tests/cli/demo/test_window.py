@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanmill.cli.demo.scrape import Operation, Scrape, Totals
-from spanmill.cli.demo.window import Row, Window, increase, quantile
+from spanmill.cli.demo.scrape import Edge, Operation, Scrape, Totals
+from spanmill.cli.demo.window import EdgeRow, Row, Window, increase, quantile
 
 GET = Operation("cart", "GET /carts/{id}", "SPAN_KIND_SERVER")
 POST = Operation("cart", "POST /carts/{id}/items", "SPAN_KIND_SERVER")
@@ -75,6 +75,17 @@ def test_a_gap_between_scrapes_widens_the_window_instead_of_emptying_it() -> Non
     window.add(scrape(0, {GET: calls(0)}))
     window.add(scrape(60, {GET: calls(120)}))
     assert only_row(window).rate == 2.0
+
+
+def test_an_edge_is_the_difference_between_two_scrapes() -> None:
+    window, edge, new = Window(), Edge("shop", "cart", ""), Edge("user", "shop", "virtual_node")
+    window.add(Scrape(0, {}, 0, {edge: calls(100, errors=50)}))
+    assert window.edges() == []
+    window.add(Scrape(5, {}, 0, {edge: calls(140, errors=60), new: calls(0)}))
+    row, idle = window.edges()
+    assert (row.edge, row.rate, row.error_ratio) == (edge, 8.0, 0.25)
+    assert row.p95 == pytest.approx(0.19)
+    assert idle == EdgeRow(new, 0.0, None, None)
 
 
 def test_a_counter_that_fell_was_reset() -> None:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from spanmill.cli.demo.view import COLUMNS, View, cells, most_telling, shortened, totals
+from spanmill.cli.demo.view import (
+    COLUMNS,
+    EDGE_COLUMNS,
+    View,
+    cells,
+    edge_cells,
+    most_telling,
+    shortened,
+    totals,
+)
 
 EVERY = 5.0  # seconds between two tables
 
 _WIDTHS = (12, 28, 6, 7, 7, 7, 7)  # with a space between them: 80 columns
+_NAMES = (0, 1)  # columns that stand to the left and give way
+_EDGE_WIDTHS = (41, 6, 7, 7)
+_EDGE_NAMES = (0,)
 _ROOM = 18  # rows; more is said in one line
 
 
@@ -48,16 +60,19 @@ def table(view: View) -> list[str]:
     counted = "" if view.scrape is None else f" · {totals(view.scrape)}"
     shown = most_telling(view.rows, _ROOM)
     head = f"{view.elapsed:.0f} s{counted} · {view.endpoints.scrape}"
-    lines = ["", head, view.story, _line(COLUMNS)]
-    lines += [_line(cells(row)) for row in shown]
+    lines = ["", head, view.story, _line(COLUMNS, _WIDTHS, _NAMES)]
+    lines += [_line(cells(row), _WIDTHS, _NAMES) for row in shown]
     if not shown:
         lines.append("(no spans yet)")
+    if view.edges:
+        lines += ["", _line(EDGE_COLUMNS, _EDGE_WIDTHS, _EDGE_NAMES)]
+        lines += [_line(edge_cells(row), _EDGE_WIDTHS, _EDGE_NAMES) for row in view.edges[:_ROOM]]
     return lines
 
 
-def _line(texts: Sequence[str]) -> str:
+def _line(texts: Sequence[str], widths: Sequence[int], names: Sequence[int]) -> str:
     parts = [
-        shortened(text, width).ljust(width) if column < 2 else text.rjust(width)
-        for column, (text, width) in enumerate(zip(texts, _WIDTHS, strict=True))
+        shortened(text, width).ljust(width) if column in names else text.rjust(width)
+        for column, (text, width) in enumerate(zip(texts, widths, strict=True))
     ]
     return " ".join(parts).rstrip()

@@ -12,9 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 CALLS = "traces_spanmetrics_calls_total"
 LATENCY_BUCKET = "traces_spanmetrics_latency_bucket"
+REQUESTS = "traces_service_graph_request_total"
+REQUESTS_FAILED = "traces_service_graph_request_failed_total"
+REQUEST_BUCKET = "traces_service_graph_request_server_seconds_bucket"
 SERIES = "spanmill_series"
 
-_WANTED = (CALLS, LATENCY_BUCKET, SERIES)
+_WANTED = (CALLS, LATENCY_BUCKET, REQUESTS, REQUESTS_FAILED, REQUEST_BUCKET, SERIES)
 _TEXT = "text/plain;version=0.0.4"
 _TIMEOUT = 5.0  # seconds
 
@@ -28,11 +31,20 @@ class Operation:
     span_kind: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Edge:
+    """Who calls whom; `connection_type` as in the service graph, empty between two services."""
+
+    client: str
+    server: str
+    connection_type: str
+
+
 @dataclass(slots=True)
 class Totals:
-    """Counts since the processor's start.
+    """Counts since the processor's start, of spans or of requests.
 
-    `buckets` maps an upper bound in seconds to the number of spans at or below it.
+    `buckets` maps an upper bound in seconds to the number of those at or below it.
     """
 
     calls: float = 0.0
@@ -42,7 +54,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """All operations at one moment; `at` is in seconds of a monotonic clock.
+    """All operations and edges at one moment; `at` is in seconds of a monotonic clock.
 
     `series` is the number of label sets that the processor holds.
     """
@@ -50,6 +62,7 @@ class Scrape:
     at: float
     operations: Mapping[Operation, Totals]
     series: int
+    edges: Mapping[Edge, Totals] = field(default_factory=dict)
 
     @property
     def calls(self) -> float:
@@ -77,6 +90,7 @@ def read(url: str, at: float) -> Scrape | None:
 def parse(text: str, at: float) -> Scrape:
     """Read the text format 0.0.4. ValueError if it is not that."""
     operations: dict[Operation, Totals] = defaultdict(Totals)
+    edges: dict[Edge, Totals] = defaultdict(Totals)
     counted_series = 0
     told_series: float | None = None
     # Only the lines in question: the parser is slow, and a page may hold a great many others.
@@ -91,15 +105,30 @@ def parse(text: str, at: float) -> Scrape:
                 if labels.get("status_code") == "STATUS_CODE_ERROR":
                     totals.errors += sample.value
             elif sample.name == LATENCY_BUCKET:
-                bound = math.inf if labels["le"] == "+Inf" else float(labels["le"])
-                operations[_operation(labels)].buckets[bound] += sample.value
+                operations[_operation(labels)].buckets[_bound(labels)] += sample.value
+            elif sample.name == REQUESTS:
+                edges[_edge(labels)].calls += sample.value
+            elif sample.name == REQUESTS_FAILED:
+                edges[_edge(labels)].errors += sample.value
+            elif sample.name == REQUEST_BUCKET:
+                edges[_edge(labels)].buckets[_bound(labels)] += sample.value
             elif sample.name == SERIES:
                 told_series = (told_series or 0.0) + sample.value
     series = counted_series if told_series is None else int(told_series)
-    return Scrape(at, dict(operations), series)
+    return Scrape(at, dict(operations), series, dict(edges))
 
 
 def _operation(labels: Mapping[str, str]) -> Operation:
     return Operation(
         labels.get("service", ""), labels.get("span_name", ""), labels.get("span_kind", "")
     )
+
+
+def _edge(labels: Mapping[str, str]) -> Edge:
+    return Edge(
+        labels.get("client", ""), labels.get("server", ""), labels.get("connection_type", "")
+    )
+
+
+def _bound(labels: Mapping[str, str]) -> float:
+    return math.inf if labels["le"] == "+Inf" else float(labels["le"])

@@ -9,10 +9,21 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from spanmill.cli.demo.view import COLUMNS, View, cells, is_outgoing, most_telling, totals
-from spanmill.cli.demo.window import Row
+from spanmill.cli.demo.view import (
+    COLUMNS,
+    EDGE_COLUMNS,
+    View,
+    cells,
+    edge_cells,
+    is_outgoing,
+    most_telling,
+    totals,
+)
+from spanmill.cli.demo.window import EdgeRow, Row
 
 _AROUND = 9  # lines that are not the table's rows, one of them for the cursor
+_AROUND_EDGES = 2  # a blank line and the head of the edges' table
+_EDGES_SHARE = 3  # a third of the rows is for edges at least, as far as there are some
 _SERVICE = 16  # columns at most for the name of a service
 _OPERATION = 9  # columns at least for the name of an operation
 _FEW_ERRORS = 0.0
@@ -48,11 +59,15 @@ def draw(view: View, width: int, height: int) -> RenderableType:
     """The view for a terminal of `width` columns and `height` lines."""
     endpoints = view.endpoints
     room = height - _AROUND - len(view.notices)
+    edges = _edges_with_room(view, room)
+    if edges:
+        room -= len(edges) + _AROUND_EDGES
     shown = most_telling(view.rows, room)
     parts: list[RenderableType] = [
         _line(f"{view.elapsed:4.0f} s  {view.story}", "bold red" if view.alarm else "bold"),
         *(_line(notice, "bold red") for notice in view.notices),
         _table(shown, width),
+        *_graph(edges, width),
         _line(_below(view, shown), "dim"),
         Text(),
         _labelled("metrics", f"curl {endpoints.scrape} · Ctrl-C ends"),
@@ -69,6 +84,28 @@ def _below(view: View, shown: list[Row]) -> str:
     more = f" · {hidden} rows more in a taller window" if hidden else ""
     arrows = " · → a call that it makes" if any(map(is_outgoing, shown)) else ""
     return f"over {view.window:.0f} s · {totals(view.scrape)}{more}{arrows}"
+
+
+def _edges_with_room(view: View, room: int) -> Sequence[EdgeRow]:
+    """The edges that fit: beside all rows, or else in their share of the room."""
+    room -= _AROUND_EDGES
+    return view.edges[: max(room - len(view.rows), room // _EDGES_SHARE, 0)]
+
+
+def _graph(edges: Sequence[EdgeRow], width: int) -> list[RenderableType]:
+    """The service graph as a table, below a blank line; nothing without edges."""
+    if not edges:
+        return []
+    lines = [edge_cells(edge) for edge in edges]
+    widths = [max(map(len, column)) for column in zip(EDGE_COLUMNS, *lines, strict=True)]
+    widths[0] = max(_OPERATION, min(widths[0], width - sum(widths) + widths[0] - len(widths)))
+    table = Table(box=None, padding=(0, 1, 0, 0), expand=False, header_style="bold")
+    for column, (name, wide) in enumerate(zip(EDGE_COLUMNS, widths, strict=True)):
+        justify: JustifyMethod = "right" if column else "left"
+        table.add_column(name, justify=justify, width=wide, no_wrap=True)
+    for edge, texts in zip(edges, lines, strict=True):
+        table.add_row(*map(Text, texts, ("cyan", "", _colour(edge), "")))
+    return [Text(), table]
 
 
 def _table(rows: list[Row], width: int) -> Table:
@@ -92,7 +129,7 @@ def _table(rows: list[Row], width: int) -> Table:
     return table
 
 
-def _colour(row: Row) -> str:
+def _colour(row: Row | EdgeRow) -> str:
     ratio = row.error_ratio or 0.0
     if ratio > _MANY_ERRORS:
         return "bold red"

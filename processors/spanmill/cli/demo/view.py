@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spanmill.cli.demo.ports import Endpoints
-from spanmill.cli.demo.scrape import Operation, Scrape
+from spanmill.cli.demo.scrape import Edge, Operation, Scrape
 from spanmill.cli.demo.shop import SERVICES
-from spanmill.cli.demo.window import Row
+from spanmill.cli.demo.window import EdgeRow, Row
 
 COLUMNS = ("SERVICE", "OPERATION", "PER S", "ERRORS", "P50", "P95", "P99")
+EDGE_COLUMNS = ("CLIENT → SERVER", "PER S", "ERRORS", "P95")
 
 _ORDER = {service.name: place for place, service in enumerate(SERVICES)}
 _SERVER = "SPAN_KIND_SERVER"
+_USER = "user"
 _OUTGOING = frozenset({"SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER"})
 
 
@@ -21,8 +23,8 @@ _OUTGOING = frozenset({"SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER"})
 class View:
     """Everything that a screen shows; `elapsed` in seconds since the traffic started.
 
-    `rows` stand in the order in which they are shown. `notices` are lines on what went wrong by
-    itself.
+    `rows` and `edges` stand in the order in which they are shown. `notices` are lines on what
+    went wrong by itself.
     """
 
     endpoints: Endpoints
@@ -33,6 +35,7 @@ class View:
     rows: Sequence[Row]
     scrape: Scrape | None
     notices: Sequence[str]
+    edges: Sequence[EdgeRow] = ()
 
 
 def in_order(rows: Sequence[Row]) -> list[Row]:
@@ -42,6 +45,11 @@ def in_order(rows: Sequence[Row]) -> list[Row]:
     figures, so that a row stays where the eye has found it.
     """
     return sorted(rows, key=lambda row: _place(row.operation))
+
+
+def edges_in_order(edges: Sequence[EdgeRow]) -> list[EdgeRow]:
+    """Edges along a request's way: those from users first, what is not the shop's last."""
+    return sorted(edges, key=lambda row: _edge_place(row.edge))
 
 
 def services_in_order(names: Iterable[str]) -> list[str]:
@@ -67,11 +75,28 @@ def cells(row: Row) -> tuple[str, str, str, str, str, str, str]:
         printable(row.operation.service),
         printable(operation_name(row.operation)),
         f"{row.rate:.1f}",
-        "" if row.error_ratio is None else f"{row.error_ratio * 100:.1f}%",
+        ratio(row.error_ratio),
         duration(row.p50),
         duration(row.p95),
         duration(row.p99),
     )
+
+
+def edge_cells(row: EdgeRow) -> tuple[str, str, str, str]:
+    """An edge's text, column by column."""
+    return (
+        printable(edge_name(row.edge)),
+        f"{row.rate:.1f}",
+        ratio(row.error_ratio),
+        duration(row.p95),
+    )
+
+
+def edge_name(edge: Edge) -> str:
+    """Both ends, and the kind of connection where it is not simply between two services."""
+    kind = edge.connection_type.replace("_", " ")
+    ends = f"{edge.client or '?'} → {edge.server or '?'}"
+    return f"{ends} ({kind})" if kind and edge.client != _USER else ends
 
 
 def operation_name(operation: Operation) -> str:
@@ -88,6 +113,11 @@ def is_outgoing(row: Row) -> bool:
 def printable(text: str) -> str:
     """`text` without control characters: names come from whoever sends spans."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def ratio(value: float | None) -> str:
+    """A ratio in per cent."""
+    return "" if value is None else f"{value * 100:.1f}%"
 
 
 def duration(seconds: float | None) -> str:
@@ -119,3 +149,8 @@ def _place(operation: Operation) -> tuple[int, str, bool, Operation]:
         operation.span_kind in _OUTGOING,
         operation,
     )
+
+
+def _edge_place(edge: Edge) -> tuple[int, str, int, Edge]:
+    client = -1 if edge.client == _USER else _ORDER.get(edge.client, len(_ORDER))
+    return client, edge.client, _ORDER.get(edge.server, len(_ORDER)), edge

@@ -9,7 +9,7 @@ from typing import Protocol
 from spanmill.cli.demo import incident
 from spanmill.cli.demo.ports import Endpoints
 from spanmill.cli.demo.scrape import Scrape
-from spanmill.cli.demo.view import View, in_order
+from spanmill.cli.demo.view import View, edges_in_order, in_order
 from spanmill.cli.demo.window import Window
 from spanmill.clock import Clock
 
@@ -148,4 +148,5 @@ class Watch:
             rows=in_order(self._window.rows()),
             scrape=latest,
             notices=tuple(self.notices),
+            edges=edges_in_order(self._window.edges()),
         )

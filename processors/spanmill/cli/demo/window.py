@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spanmill.cli.demo.scrape import Operation, Scrape, Totals
+from spanmill.cli.demo.scrape import Edge, Operation, Scrape, Totals
 
 _NOTHING = Totals()
 
@@ -25,6 +25,16 @@ class Row:
     p50: float | None
     p95: float | None
     p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRow:
+    """One edge over the window: requests a second, failed ones as a ratio, p95 in seconds."""
+
+    edge: Edge
+    rate: float
+    error_ratio: float | None
+    p95: float | None
 
 
 class Window:
@@ -57,21 +67,45 @@ class Window:
             for operation, totals in sorted(new.operations.items())
         ]
 
+    def edges(self) -> list[EdgeRow]:
+        """One row for each edge ever seen; empty until there are two scrapes."""
+        if len(self._scrapes) < 2:
+            return []
+        old, new = self._scrapes[0], self._scrapes[-1]
+        return [
+            _edge_row(edge, old.edges.get(edge, _NOTHING), totals, new.at - old.at)
+            for edge, totals in sorted(new.edges.items())
+        ]
+
 
 def _row(operation: Operation, old: Totals, new: Totals, elapsed: float) -> Row:
+    rate, error_ratio, buckets = _rises(old, new, elapsed)
+    return Row(
+        operation,
+        rate,
+        error_ratio,
+        p50=quantile(0.50, buckets),
+        p95=quantile(0.95, buckets),
+        p99=quantile(0.99, buckets),
+    )
+
+
+def _edge_row(edge: Edge, old: Totals, new: Totals, elapsed: float) -> EdgeRow:
+    rate, error_ratio, buckets = _rises(old, new, elapsed)
+    return EdgeRow(edge, rate, error_ratio, p95=quantile(0.95, buckets))
+
+
+def _rises(
+    old: Totals, new: Totals, elapsed: float
+) -> tuple[float, float | None, dict[float, float]]:
+    """The rate a second, the ratio of errors, and the rise of each bucket."""
     calls = increase(old.calls, new.calls)
     errors = increase(old.errors, new.errors)
     buckets = {
         bound: increase(old.buckets.get(bound, 0.0), value) for bound, value in new.buckets.items()
     }
-    return Row(
-        operation,
-        rate=calls / elapsed if elapsed > 0 else 0.0,
-        error_ratio=errors / calls if calls else None,
-        p50=quantile(0.50, buckets),
-        p95=quantile(0.95, buckets),
-        p99=quantile(0.99, buckets),
-    )
+    rate = calls / elapsed if elapsed > 0 else 0.0
+    return rate, errors / calls if calls else None, buckets
 
 
 def increase(old: float, new: float) -> float:
