@@ -11,9 +11,7 @@ from spanmill.config.span_metrics import Bounds
 from spanmill.config.value_types import Count, Flag, Seconds
 
 _MILLISECOND: Final = 1_000_000
-_BOUNDS: Final = tuple(
-    milliseconds * _MILLISECOND for milliseconds in (100, 200, 400, 800, 1600, 3200, 6400, 12800)
-)
+_BOUNDS: Final = tuple(2 * _MILLISECOND << power for power in range(14))
 
 _PEER_ATTRIBUTES: Final = (
     "service.peer.name",
