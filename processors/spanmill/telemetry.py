@@ -103,6 +103,11 @@ class Telemetry:
             "Requests to a destination that were sent again.",
             ("exporter", "signal"),
         )
+        self.pushes = registry.counter(
+            "spanmill_push_total",
+            "Snapshots of derived metrics pushed to a destination, by outcome.",
+            ("exporter", "outcome"),
+        )
         self.span_lateness = registry.histogram(
             "spanmill_span_lateness_seconds",
             "Arrival of a span minus its end.",
