@@ -135,14 +135,18 @@ class OtlpMetricsConfig(OtlpDestinationConfig):
     )
     derived: Flag = Field(
         default=True,
-        description="Push what is derived from spans, and spanmill's own metrics. No effect yet.",
+        description="Push what is derived from spans, and spanmill's own metrics.",
     )
-    interval: Seconds = Field(
-        default=15.0, description="How often derived metrics are pushed. No effect yet."
-    )
+    interval: Seconds = Field(default=15.0, description="How often derived metrics are pushed.")
     histograms: Literal["native", "classic"] = Field(
         default="native",
-        description="The one form in which derived histograms are pushed. No effect yet.",
+        description="The one form in which derived histograms are pushed; those without a native "
+        "form are always classic.",
+    )
+    instance_id: Annotated[str, Field(strict=True, min_length=1, max_length=1024)] | None = Field(
+        default=None,
+        description="What is pushed as service.instance.id; by default HOST:PORT, of the scrape "
+        "endpoint. Must stay the same over restarts, and differ between replicas.",
     )
 
     @model_validator(mode="after")
