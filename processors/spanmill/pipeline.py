@@ -15,6 +15,7 @@ from spanmill.clock import Clock
 from spanmill.config.model import Config
 from spanmill.config.service_metrics import ServiceMetricsConfig
 from spanmill.exporters.otlp.factory import build_destinations
+from spanmill.exporters.otlp_metrics.factory import build_pushers
 from spanmill.exporters.scrape import ScrapeApp
 from spanmill.http_server import HttpServer
 from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
@@ -75,6 +76,9 @@ class Pipeline:
         self._destinations = build_destinations(
             exporters, self._journal, self._telemetry, self._registry, clock
         )
+        self._pushers = build_pushers(
+            exporters, self._registry, self._telemetry, clock, lambda: self._scrape.port
+        )
         check_books(self._registry, self._telemetry, *destinations)
         self._ready = threading.Event()
         self._stopping = threading.Event()
@@ -106,6 +110,8 @@ class Pipeline:
         self._journal.start(self._apply)
         for destination in self._destinations:
             destination.start()
+        for pusher in self._pushers:
+            pusher.start()
         self._scrape.start()
         for receiver in self._receivers:
             receiver.start()
@@ -139,6 +145,8 @@ class Pipeline:
         self._journal.close()
         for destination in self._destinations:
             destination.begin_stop(deadline)
+        for pusher in self._pushers:
+            pusher.begin_stop(deadline)
         for destination in self._destinations:
             flushed = destination.finish_stop()
             level = logging.WARNING if flushed.left else logging.INFO
@@ -148,6 +156,11 @@ class Pipeline:
                 "left": flushed.left,
             }
             _log.log(level, "flushed", extra=fields)
+        for pusher in self._pushers:
+            delivered = pusher.finish_stop()
+            level = logging.INFO if delivered else logging.WARNING
+            fields = {"destination": pusher.name, "delivered": delivered}
+            _log.log(level, "pushed the last time", extra=fields)
         self._scrape.stop(max(0.0, deadline - self._clock.monotonic()))
         accepted = int(self._telemetry.spans.received.value("accepted"))
         points = int(self._telemetry.points.received.value("accepted"))
