@@ -56,13 +56,16 @@ module() {
   go get "${@:3}"
 }
 
-build_otelcol() {
+# collector NAME FILE: the Collector that the builder makes of a file of collector-config/.
+collector() {
   GOBIN=$WORK/bin go install "$BUILDER"
-  mkdir -p "$WORK/otelcol"
-  cd "$WORK/otelcol"
-  "$WORK/bin/builder" --config "$CONFIG/builder.yaml"
-  mv otelcol-build/otelcol "$OUT/otelcol"
+  mkdir -p "$WORK/$1"
+  cd "$WORK/$1"
+  "$WORK/bin/builder" --config "$CONFIG/$2"
+  mv "$1-build/$1" "$OUT/$1"
 }
+build_otelcol() { collector otelcol builder.yaml; }
+build_otelcol-gateway() { collector otelcol-gateway builder-gateway.yaml; }
 
 prometheus_command() {
   module prometheus cloud.google.com/go=cloud.google.com/go@v0.123.0 \
@@ -95,7 +98,8 @@ build_metrics.proto() {
   install -m 644 "$(go list -m -f '{{.Dir}}' "${CLIENT_MODEL%@*}")/io/prometheus/client/metrics.proto" "$OUT/metrics.proto"
 }
 
-component otelcol "$BUILDER $(cat "$CONFIG/builder.yaml")"
+component otelcol "$BUILDER $(declare -f collector) $(cat "$CONFIG/builder.yaml")"
+component otelcol-gateway "$BUILDER $(declare -f collector) $(cat "$CONFIG/builder-gateway.yaml")"
 component prometheus "$PROMETHEUS_VERSION"
 component promtool "$PROMETHEUS_VERSION"
 component jaeger "$JAEGER_VERSION"

@@ -11,6 +11,14 @@ from components.process import Process, Processes, free_ports
 from components.shipped import COLLECTOR_CONFIG
 
 
+OF_THE_GATEWAY = ("gateway-frontend.yaml", "gateway.yaml")
+
+
+def distribution(config: str) -> Path:
+    """The Collector that has the components of the file `config`."""
+    return component("otelcol-gateway" if config in OF_THE_GATEWAY else "otelcol")
+
+
 @dataclass(frozen=True)
 class Collector:
     """A running Collector: host:port of its OTLP receivers; the one that samples has no HTTP."""
@@ -26,7 +34,7 @@ def start_collector(
     """Start the one beside the services with the file `config`; `env` says where it sends to."""
     grpc, http, health, metrics = free_ports(4)
     process = processes.start(
-        [component("otelcol"), "--config", COLLECTOR_CONFIG / config],
+        [distribution(config), "--config", COLLECTOR_CONFIG / config],
         folder,
         ready_url=f"http://127.0.0.1:{health}/",
         env={
@@ -44,7 +52,7 @@ def start_sampler(processes: Processes, folder: Path, env: Mapping[str, str]) ->
     """Start the one behind spanmill, with gateway.yaml; `env` says where it sends to."""
     grpc, health, metrics = free_ports(3)
     process = processes.start(
-        [component("otelcol"), "--config", COLLECTOR_CONFIG / "gateway.yaml"],
+        [distribution("gateway.yaml"), "--config", COLLECTOR_CONFIG / "gateway.yaml"],
         folder,
         ready_url=f"http://127.0.0.1:{health}/",
         env={

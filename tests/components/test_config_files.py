@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.binaries import component, tempo_binary
-from components.collector import start_collector, start_sampler
+from components.collector import distribution, start_collector, start_sampler
 from components.jaeger import start_jaeger
 from components.process import Processes
 from components.processor import SPANMILL
@@ -23,7 +23,7 @@ FOR_SPANMILL = ("spanmill.yaml", "spanmill-gateway.yaml", "spanmill-tap.yaml")
 
 @pytest.mark.parametrize("file", [*BESIDE_THE_SERVICES, "gateway.yaml"])
 def test_the_collector_accepts_its_configuration(file: str) -> None:
-    run(component("otelcol"), "validate", "--config", COLLECTOR_CONFIG / file)
+    run(distribution(file), "validate", "--config", COLLECTOR_CONFIG / file)
 
 
 @pytest.mark.parametrize("file", BESIDE_THE_SERVICES)
@@ -69,7 +69,7 @@ def test_spanmill_accepts_its_configuration(file: str) -> None:
 def test_no_file_lacks_a_program_that_loads_it() -> None:
     here = {*BESIDE_THE_SERVICES, "gateway.yaml", *FOR_SPANMILL}
     here |= {"prometheus.yml", "jaeger.yaml", "tempo.yaml"}
-    elsewhere = {"builder.yaml", "grafana"}  # build.sh, test_grafana.py
+    elsewhere = {"builder.yaml", "builder-gateway.yaml", "grafana"}  # build.sh, test_grafana.py
     assert {path.name for path in COLLECTOR_CONFIG.iterdir()} == here | elsewhere
 
 
