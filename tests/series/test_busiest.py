@@ -79,6 +79,15 @@ def test_decay_tells_who_came_and_forgets_what_has_faded() -> None:
     assert counts(sketch) == {"often": 3.0}
 
 
+def test_the_error_fades_as_the_counts_do() -> None:
+    sketch = Busiest(1)
+    for key in "abc":
+        add(sketch, [key], 8)
+    assert sketch.error == 8.0
+    sketch.decay(0.25)
+    assert sketch.error == 2.0
+
+
 def test_what_is_put_back_counts_but_did_not_come() -> None:
     sketch = Busiest(4)
     sketch.put(("a",), 7.5)

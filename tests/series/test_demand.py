@@ -85,6 +85,15 @@ def test_the_offender_is_found_among_very_many_services() -> None:
     assert [service.service for service in demand_of(traffic).services] == ["checkout"]
 
 
+def test_an_offender_of_now_is_found_beside_those_of_an_hour_ago() -> None:
+    traffic = Traffic(1)
+    for part in range(16):
+        traffic.send([f"service{part}/{i}" for i in range(1_000)])
+    traffic.tick(360, {"other/x": 1})
+    traffic.tick(1, {f"checkout/{i}": 1 for i in range(100)})
+    assert "checkout" in {service.service for service in demand_of(traffic).services}
+
+
 def test_what_is_not_asked_for_any_more_leaves_the_demand() -> None:
     traffic = overflowing(10_000)
     ticks = 2 * IDLE // TICK

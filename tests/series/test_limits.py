@@ -72,6 +72,30 @@ def test_two_of_the_same_traffic_never_take_turns() -> None:
     assert traffic.sets.exchanged == 0
 
 
+def test_one_that_is_busier_by_less_than_half_gets_nothing() -> None:
+    traffic = full("a")
+    traffic.tick(360, {"a": 10_000, "new": 14_000})
+    assert traffic.own() == {"a"}
+    traffic.tick(360, {"a": 10_000, "new": 16_000})
+    assert traffic.own() == {"new"}
+
+
+def test_one_that_lost_its_row_is_not_forgotten() -> None:
+    traffic = full("a", spans=64)
+    traffic.tick(4, {"a": 64, "new": 1_000})
+    assert traffic.own() == {"new"}
+    tail = traffic.sets._tail
+    assert tail is not None
+    assert 64 * 4 <= tail._busiest.discard(traffic.key("a")) <= 64 * 5
+
+
+def test_a_row_that_is_used_again_begins_without_traffic() -> None:
+    traffic = full("a", spans=1_000_000)
+    traffic.tick(IDLE // TICK)
+    traffic.tick(6, {"b": 10, "new": 100})
+    assert traffic.own() == {"new"}
+
+
 def test_many_of_the_same_traffic_hardly_ever_take_turns() -> None:
     random = np.random.default_rng(4)
     names = [str(i) for i in range(300)]
@@ -149,6 +173,14 @@ def test_a_clock_that_was_set_back_stops_nothing() -> None:
     traffic.tick(2, {"a": 10, "new": 100})
     traffic.now -= 3600 * SECOND
     traffic.tick(5, {"a": 10, "new": 100})
+    assert traffic.own() == {"new"}
+
+
+def test_a_clock_that_was_set_back_by_a_week_makes_nobody_busier() -> None:
+    traffic = full("a", spans=1_000)
+    traffic.tick(1, {"b": 1})
+    traffic.now -= 7 * 86_400 * SECOND
+    traffic.tick(8, {"new": 1_000})
     assert traffic.own() == {"new"}
 
 
