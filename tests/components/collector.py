@@ -10,7 +10,6 @@ from components.binaries import component
 from components.process import Process, Processes, free_ports
 from components.shipped import COLLECTOR_CONFIG
 
-
 OF_THE_GATEWAY = ("gateway-frontend.yaml", "gateway.yaml")
 
 
