@@ -87,9 +87,10 @@ def test_the_offender_is_found_among_very_many_services() -> None:
 
 def test_an_offender_of_now_is_found_beside_those_of_an_hour_ago() -> None:
     traffic = Traffic(1)
+    traffic.send(["own"])
     for part in range(16):
         traffic.send([f"service{part}/{i}" for i in range(1_000)])
-    traffic.tick(360, {"other/x": 1})
+    traffic.tick(360, {"own": 50, "service0/0": 1})
     traffic.tick(1, {f"checkout/{i}": 1 for i in range(100)})
     assert "checkout" in {service.service for service in demand_of(traffic).services}
 
