@@ -40,6 +40,19 @@ def test_the_oldest_make_room_and_are_counted() -> None:
     assert graph.values("spanmill_service_graph_waiting_ends") == {(): 2}
 
 
+def test_nothing_stays_behind_of_spans_that_are_gone() -> None:
+    graph = Observed(max_pending=3)
+    for number in range(1, 60, 2):
+        graph.observe(
+            ("cart", span(number, SERVER, parent=number + 1)),
+            ("mail", span(number, SERVER, trace=2, parent=99)),
+            ("shop", span(number + 1, CLIENT)),
+        )
+    pairing = graph.tick(60).processor._pairing
+    assert len(pairing.spans) == len(pairing.ends) == 0
+    assert len(pairing._numbers) == len(pairing._last_waiting) == 0
+
+
 def test_a_client_that_makes_room_names_its_peer_all_the_same() -> None:
     graph = Observed(max_pending=1)
     graph.observe(
