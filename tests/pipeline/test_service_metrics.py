@@ -85,7 +85,9 @@ def test_the_destination_gets_the_bytes_that_the_sdk_sent(
 ) -> None:
     endpoint = f"http://127.0.0.1:{peer.port}"
     processor = start(
-        exporters={"otlp_metrics": {"sink": {"endpoint": endpoint, "protocol": protocol}}}
+        exporters={
+            "otlp_metrics": {"sink": {"endpoint": endpoint, "protocol": protocol, "derived": False}}
+        }
     )
     received: list[bytes] = []
     intake = processor.pipeline._intakes[1]
