@@ -26,7 +26,7 @@ OTEL_BOUNDS = tuple(
     )
 )
 """Bounds of `traces_span_metrics_duration_milliseconds`, in nanoseconds."""
-GRAPH_BOUNDS = tuple(100 * 2**power * MILLISECOND for power in range(8))
+GRAPH_BOUNDS = TEMPO_BOUNDS
 """Bounds of `traces_service_graph_request_server_seconds`, in nanoseconds."""
 
 USER = "user"
