@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from spanmill.errors import TooManyMessagesError
+from spanmill.errors import TooManyMessagesError, UndecodableError
 from spanmill.spans.wire import LENGTH, read_length, read_tag, skip_field
 
 MAX_MESSAGES: Final = 1 << 18
@@ -69,6 +69,8 @@ def _parts() -> _Schema:
 
 
 _BUCKET_COUNTS: Final = _tag(2)
+_FIRST_TAG: Final = 1 << 3
+_CONTINUES: Final = 0x80
 _PARTS: Final = _parts()
 
 
@@ -90,11 +92,25 @@ def _count(body: bytes, schema: _Schema, limit: int, what: str) -> None:
     while waiting:
         position, end, inside = waiting.pop()
         while position < end:
-            tag, position = read_tag(body, position, end)
-            if tag not in inside:
+            # Runs once for each field: the usual tag and length are read in place.
+            field_start = position
+            tag = body[position]
+            if _FIRST_TAG <= tag < _CONTINUES:
+                position += 1
+            else:
+                tag, position = read_tag(body, position, end)
+            if tag & 7 == LENGTH and position < end and body[position] < _CONTINUES:
+                begin = position + 1
+                position = begin + body[position]
+                if position > end:
+                    raise UndecodableError(f"byte {field_start}: a field runs past the end")
+            elif tag in inside:
+                begin, position = read_length(body, position, end)
+            else:
                 position = skip_field(body, tag, position, end)
                 continue
-            begin, position = read_length(body, position, end)
+            if tag not in inside:
+                continue
             below = inside[tag]
             count += 1 if below is not None or tag != _BUCKET_COUNTS else (position - begin) // 8
             if count > limit:
