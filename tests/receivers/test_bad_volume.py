@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from points.otlp_metrics import gauge, number
+from points.otlp_metrics import request as metrics_request
 from receivers.clients import JSON, PROTOBUF, Answer, Client, GrpcClient, HttpClient
 from receivers.otlp_requests import good_body, request, span
 from receivers.receiver_pipeline import MIB
-from receivers.sent_signals import TRACES
+from receivers.sent_signals import METRICS, TRACES, SentSignal
 from receivers.separate_processor import SeparateProcessor
 from spans.generated import field
 
 MILLION = 1_000_000
+JSON_METRIC = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[%s]}]}]}'
 
 
 @pytest.fixture
@@ -25,19 +28,22 @@ def processor(tmp_path: Path) -> Iterator[SeparateProcessor]:
     processor.close()
 
 
-def connect(processor: SeparateProcessor, transport: str) -> Client:
+def connect(processor: SeparateProcessor, transport: str, signal: SentSignal) -> Client:
     port = processor.port(transport)
     if transport == "grpc":
-        return GrpcClient(port)
-    return HttpClient(port, JSON if transport == "http-json" else PROTOBUF)
+        return GrpcClient(port, signal)
+    return HttpClient(port, JSON if transport == "http-json" else PROTOBUF, signal)
 
 
-def growth(processor: SeparateProcessor, transport: str, body: bytes) -> tuple[Answer, int]:
+def growth(
+    processor: SeparateProcessor, transport: str, body: bytes, signal: SentSignal = TRACES
+) -> tuple[Answer, int]:
     """The answer to a body as it goes over the wire, and how much more memory it took at most.
 
     Another client's requests are taken before and after it.
     """
-    client, neighbour = connect(processor, transport), connect(processor, transport)
+    client = connect(processor, transport, signal)
+    neighbour = connect(processor, transport, TRACES)
     assert neighbour.send(good_body()).ok
     before = processor.peak_resident_bytes
     answer = client.send_encoded(body, {}) if isinstance(client, HttpClient) else client.send(body)
@@ -97,4 +103,50 @@ def test_bad_input_14_a_million_empty_spans(processor: SeparateProcessor, transp
     assert answer.code in (413, "RESOURCE_EXHAUSTED")
     assert answer.retry_after is None
     assert "more than 262144 spans, scopes and resources" in answer.message
+    assert grown < (192 if transport == "http-json" else 64) * MIB  # of 3 MiB, and of 2 MiB
+
+
+def test_bad_input_12_a_metric_name_of_ten_megabytes(
+    processor: SeparateProcessor, transport: str
+) -> None:
+    body = metrics_request(gauge(number(1), name="x" * 10_000_000))
+
+    answer, grown = growth(
+        processor, transport, METRICS.to_json(body) if transport == "http-json" else body, METRICS
+    )
+
+    assert answer.ok
+    assert answer.rejected == 0
+    assert grown < 128 * MIB
+
+
+def test_bad_input_13_a_million_attributes_on_one_point(
+    processor: SeparateProcessor, transport: str
+) -> None:
+    if transport == "http-json":
+        pair = b'{"key":"k","value":{"intValue":1}}'
+        point = b'{"asInt":"1","attributes":[%s]}' % b",".join([pair] * MILLION)
+        body = JSON_METRIC % (b'{"name":"m","gauge":{"dataPoints":[%s]}}' % point)
+    else:
+        body = METRICS.in_item(field(METRICS.attributes, b"\x0a\x01k\x12\x02\x18\x01") * MILLION)
+
+    answer, grown = growth(processor, transport, body, METRICS)
+
+    assert answer.ok
+    assert answer.rejected == 0
+    assert grown < (512 if transport == "http-json" else 384) * MIB  # of 33 MiB, and of 9 MiB
+
+
+def test_bad_input_14_a_million_empty_points(processor: SeparateProcessor, transport: str) -> None:
+    if transport == "http-json":
+        points = b",".join([b"{}"] * MILLION)
+        body = JSON_METRIC % (b'{"name":"m","gauge":{"dataPoints":[%s]}}' % points)
+    else:
+        body = field(1, field(2, field(2, field(5, field(1, b"") * MILLION))))
+
+    answer, grown = growth(processor, transport, body, METRICS)
+
+    assert answer.code in (413, "RESOURCE_EXHAUSTED")
+    assert answer.retry_after is None
+    assert "more than 262144 points" in answer.message
     assert grown < (192 if transport == "http-json" else 64) * MIB  # of 3 MiB, and of 2 MiB

@@ -15,6 +15,7 @@ from receivers.clients import EXPORT, GrpcClient
 from receivers.otlp_requests import good_body
 from receivers.raw_http2 import RawConnection, framed
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
+from receivers.sent_signals import BOTH_SIGNALS, SentSignal
 from spanmill.errors import StartError
 from spanmill.receivers.grpc import GrpcReceiver, server_options
 from waiting import Eventually
@@ -248,15 +249,19 @@ def test_clients_that_connect_between_bind_and_start_are_served(
     client.close()
 
 
-def test_a_closed_journal_is_unavailable_with_retry_info(pipeline: ReceiverPipeline) -> None:
-    client = pipeline.client("grpc")
+@BOTH_SIGNALS
+def test_a_closed_journal_is_unavailable_with_retry_info(
+    pipeline: ReceiverPipeline, signal: SentSignal
+) -> None:
+    client = pipeline.client("grpc", signal)
     pipeline.journal.close()
 
-    answer = client.send(good_body())
+    answer = client.send(signal.good(2))
 
     assert answer.code == "UNAVAILABLE"
     assert answer.retry_after == 1.0
-    assert pipeline.requests("grpc", "refused") == 1
+    assert pipeline.requests("grpc", "refused", signal.name) == 1
+    assert pipeline.items(signal.name, "refused") == 2
 
 
 def test_the_source_is_the_host_of_the_peer(pipeline: ReceiverPipeline) -> None:

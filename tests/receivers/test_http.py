@@ -12,6 +12,7 @@ from receivers.clients import JSON, PROTOBUF
 from receivers.otlp_requests import good_body
 from receivers.raw_http import RawHttp, post_head
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
+from receivers.sent_signals import BOTH_SIGNALS, SentSignal
 from spanmill.errors import StartError
 from spanmill.receivers.http import HttpReceiver, OtlpHttpApp
 
@@ -51,17 +52,19 @@ def test_a_free_port_is_found_and_shown(make_receiver: MakeReceiver) -> None:
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
+@BOTH_SIGNALS
 def test_a_closed_journal_is_503_with_retry_after(
-    pipeline: ReceiverPipeline, media_type: str
+    pipeline: ReceiverPipeline, media_type: str, signal: SentSignal
 ) -> None:
-    client = pipeline.http_client(media_type)
+    client = pipeline.http_client(media_type, signal)
     pipeline.journal.close()
 
-    answer = client.send(good_body())
+    answer = client.send(signal.good(2))
 
     assert answer.code == 503
     assert answer.headers["retry-after"] == "1"
-    assert pipeline.requests("http", "refused") == 1
+    assert pipeline.requests("http", "refused", signal.name) == 1
+    assert pipeline.items(signal.name, "refused") == 2
 
 
 def test_the_source_is_the_host_of_the_peer(pipeline: ReceiverPipeline) -> None:

@@ -18,6 +18,7 @@ from receivers.otlp_requests import good_body
 from receivers.raw_http import RawHttp, post_head
 from receivers.raw_http2 import RawConnection, framed
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
+from receivers.sent_signals import BOTH_SIGNALS, SentSignal
 from spanmill.receivers.grpc import GrpcReceiver, server_options
 from waiting import Eventually
 
@@ -67,27 +68,28 @@ def test_promise_21_health_answers_while_every_handler_waits(
     client.close()
 
 
-def test_promise_21_reflection_describes_the_trace_service(channel: grpc.Channel) -> None:
+@pytest.mark.parametrize("service", [TRACE_SERVICE, METRICS_SERVICE])
+def test_promise_21_reflection_describes_the_services(channel: grpc.Channel, service: str) -> None:
     ask = reflection_pb2.ServerReflectionRequest
     answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
-        iter([ask(list_services=""), ask(file_containing_symbol=TRACE_SERVICE)]), timeout=20
+        iter([ask(list_services=""), ask(file_containing_symbol=service)]), timeout=20
     )
 
     services, files = list(answers)
 
-    names = {service.name for service in services.list_services_response.service}
+    names = {found.name for found in services.list_services_response.service}
     assert {TRACE_SERVICE, METRICS_SERVICE, "grpc.health.v1.Health"} <= names
     described = [
         descriptor_pb2.FileDescriptorProto.FromString(file)
         for file in files.file_descriptor_response.file_descriptor_proto
     ]
     methods = {
-        f"{file.package}.{service.name}/{method.name}"
+        f"{file.package}.{described_service.name}/{method.name}"
         for file in described
-        for service in file.service
-        for method in service.method
+        for described_service in file.service
+        for method in described_service.method
     }
-    assert f"{TRACE_SERVICE}/Export" in methods
+    assert f"{service}/Export" in methods
 
 
 def test_promise_21_open_reflection_streams_take_no_handler(
@@ -133,10 +135,10 @@ def test_promise_21_nothing_ends_a_connection_for_being_idle_or_old() -> None:
 class Send:
     """Requests in flight, one over each transport."""
 
-    def __init__(self, pipeline: ReceiverPipeline) -> None:
+    def __init__(self, pipeline: ReceiverPipeline, signal: SentSignal) -> None:
         self._threads = ThreadPoolExecutor(len(TRANSPORTS))
         self.answers: dict[str, Future[Answer]] = {
-            name: self._threads.submit(pipeline.client(name).send, good_body())
+            name: self._threads.submit(pipeline.client(name, signal).send, signal.good(1))
             for name in TRANSPORTS
         }
 
@@ -165,11 +167,12 @@ def refuses_connections(port: int) -> bool:
     return False
 
 
+@BOTH_SIGNALS
 def test_promise_22_a_shutdown_takes_no_new_requests_and_answers_those_in_flight(
-    start_pipeline: PipelineFactory, eventually: Eventually
+    start_pipeline: PipelineFactory, eventually: Eventually, signal: SentSignal
 ) -> None:
     pipeline = start_pipeline(committing=False)
-    in_flight = Send(pipeline)
+    in_flight = Send(pipeline, signal)
     eventually(lambda: pipeline.journal.submitted == len(TRANSPORTS), "all wait for the commit")
 
     stopping = stop_in_thread(pipeline, grace_seconds=20)
@@ -183,14 +186,15 @@ def test_promise_22_a_shutdown_takes_no_new_requests_and_answers_those_in_flight
     )
     stopping.join(20)
     assert not stopping.is_alive()
-    assert pipeline.spans("accepted") == len(TRANSPORTS)
+    assert pipeline.items(signal.name, "accepted") == len(TRANSPORTS)
 
 
+@BOTH_SIGNALS
 def test_promise_22_a_shutdown_ends_within_its_deadline_behind_a_journal_that_hangs(
-    start_pipeline: PipelineFactory, eventually: Eventually
+    start_pipeline: PipelineFactory, eventually: Eventually, signal: SentSignal
 ) -> None:
     pipeline = start_pipeline(committing=False)
-    in_flight = Send(pipeline)
+    in_flight = Send(pipeline, signal)
     eventually(lambda: pipeline.journal.submitted == len(TRANSPORTS), "all wait for the commit")
 
     stopping = stop_in_thread(pipeline, grace_seconds=0.1)
@@ -204,11 +208,12 @@ def test_promise_22_a_shutdown_ends_within_its_deadline_behind_a_journal_that_ha
         assert http.exception(20) is not None or http.result().code == 503
 
 
+@BOTH_SIGNALS
 def test_promise_22_abandoned_requests_let_go_of_their_threads(
-    start_pipeline: PipelineFactory, eventually: Eventually
+    start_pipeline: PipelineFactory, eventually: Eventually, signal: SentSignal
 ) -> None:
     pipeline = start_pipeline(committing=False)
-    in_flight = Send(pipeline)
+    in_flight = Send(pipeline, signal)
     eventually(lambda: pipeline.journal.submitted == len(TRANSPORTS), "all wait for the commit")
 
     for intake in pipeline.intakes:
@@ -219,7 +224,9 @@ def test_promise_22_abandoned_requests_let_go_of_their_threads(
         assert answer.code == ("UNAVAILABLE" if name == "grpc" else 503)
         assert answer.retry_after == 1
     pipeline.commit()
-    eventually(lambda: pipeline.spans("accepted") == len(TRANSPORTS), "the commits go on")
+    eventually(
+        lambda: pipeline.items(signal.name, "accepted") == len(TRANSPORTS), "the commits go on"
+    )
 
 
 def test_promise_22_half_a_request_holds_no_shutdown_over_its_deadline(
