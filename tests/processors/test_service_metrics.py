@@ -359,7 +359,7 @@ def test_two_types_of_one_name_show_the_first_until_it_is_gone(
     "metric",
     [
         counter(number(1), name="spanmill.metric_points_accepted"),
-        gauge(number(1), name="spanmill_service_metric_series"),
+        gauge(number(1), name="spanmill_service_metric_bytes"),
         gauge(number(1), name="target.info"),
         counter(number(1), name="target.info"),
         gauge(number(1), name="late_sum"),

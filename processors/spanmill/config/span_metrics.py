@@ -11,7 +11,6 @@ from spanmill.config.durations import format_duration
 from spanmill.config.label_names import label_name, reserved_because
 from spanmill.config.section import Section
 from spanmill.config.span_names import NameRules
-from spanmill.config.span_names import NameRules
 from spanmill.config.value_types import Count, Flag, Nanoseconds, Seconds
 
 Dialect = Literal["tempo", "otel"]
@@ -106,10 +105,6 @@ class SpanMetricsConfig(Section):
     normalize_span_names: Flag = Field(
         default=True,
         description="Replaces ids, numbers and the like in span names by placeholders.",
-    )
-    name_rules: NameRules = Field(
-        default=(),
-        description="Your own rules for span names, tried in their order before the built-in ones.",
     )
     name_rules: NameRules = Field(
         default=(), description="Replacements in span names, tried before the built-in ones."

@@ -95,16 +95,12 @@ class ServiceMetrics:
             "Accepted metric points that changed nothing on the scrape, by reason.",
             ("reason",),
         )
-        series = registry.gauge("spanmill_service_metric_series", "Series of services' metrics.")
+        registry.show_size(self.name, self._store)
         size = registry.gauge(
             "spanmill_service_metric_bytes", "What the series of services' metrics take, estimated."
         )
 
-        def refresh() -> None:
-            series.set(len(self._store))
-            size.set(self._store.estimated_bytes)
-
-        registry.before_snapshot(refresh)
+        registry.before_snapshot(lambda: size.set(self._store.estimated_bytes))
 
     @property
     def estimated_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -18,9 +19,19 @@ _PROCESSOR: Final = ("processor",)
 
 def declare_limits(registry: Registry) -> None:
     """Show the label sets of every processor; what drives their number only in overflow."""
+    _declare(
+        registry,
+        Family("spanmill_series", "gauge", "Label sets that exist now."),
+        _PROCESSOR,
+        lambda: (((name,), len(series)) for name, series in registry.bounded().items()),
+    )
+    _declare(
+        registry,
+        Family("spanmill_series_limit", "gauge", "Label sets that may exist."),
+        _PROCESSOR,
+        lambda: (((name,), series.limit) for name, series in registry.bounded().items()),
+    )
     for name, text, labels, found in (
-        ("spanmill_series", "Label sets that exist now.", _PROCESSOR, _series),
-        ("spanmill_series_limit", "Label sets that may exist.", _PROCESSOR, _limit),
         (
             "spanmill_series_demand",
             "Label sets that would exist without a limit; estimated where it is reached.",
@@ -46,7 +57,7 @@ def declare_limits(registry: Registry) -> None:
             _offender_demand,
         ),
     ):
-        _declare(registry, Family(name, "gauge", text), labels, found)
+        _declare(registry, Family(name, "gauge", text), labels, partial(_each, registry, found))
 
 
 def series_demand(label_sets: LabelSets) -> int:
@@ -59,14 +70,10 @@ def _declare(
     registry: Registry,
     family: Family,
     labels: tuple[str, ...],
-    found: Callable[[LabelSets], Found],
+    found: Callable[[], Found],
 ) -> None:
     def snapshot() -> FamilySnapshot:
-        values = {
-            (processor, *rest): value
-            for processor, label_sets in registry.limited().items()
-            for rest, value in found(label_sets)
-        }
+        values = dict(found())
         return FamilySnapshot(
             family=family,
             label_names=labels,
@@ -78,12 +85,10 @@ def _declare(
     registry.expose_family(family, snapshot)
 
 
-def _series(label_sets: LabelSets) -> Found:
-    yield (), len(label_sets)
-
-
-def _limit(label_sets: LabelSets) -> Found:
-    yield (), label_sets.limit
+def _each(registry: Registry, found: Callable[[LabelSets], Found]) -> Found:
+    for processor, label_sets in registry.limited().items():
+        for rest, value in found(label_sets):
+            yield (processor, *rest), value
 
 
 def _demand(label_sets: LabelSets) -> Found:

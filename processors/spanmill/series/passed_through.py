@@ -44,15 +44,15 @@ class PassedThroughFamily:
 class PassedThrough:
     """The series that services' points are taken into.
 
-    At most `max_series` exist, and together they take BYTES_PER_SERIES each on average (200 MiB
-    for 50,000), as estimated by the lengths of labels and the numbers of buckets; they keep at
-    most `max_series` exemplars of 0.6 KiB. A family holds its names in the registry as long as it
-    has a series. The registry's lock is held by whoever calls.
+    At most `limit` exist, and together they take BYTES_PER_SERIES each on average (200 MiB for
+    50,000), as estimated by the lengths of labels and the numbers of buckets; they keep at most
+    `limit` exemplars of 0.6 KiB. A family holds its names in the registry as long as it has a
+    series. The registry's lock is held by whoever calls.
     """
 
     def __init__(self, registry: Registry, max_series: int) -> None:
         self._registry = registry
-        self._max_series = max_series
+        self.limit = max_series
         self._families: dict[str, PassedThroughFamily] = {}
         self._conflicts: dict[Family, None] = {}
         self._count = 0
@@ -125,7 +125,7 @@ class PassedThrough:
             2 * _TEXT_BYTES + len(name) + len(value)
             for name, value in zip(labels.names, labels.values, strict=True)
         )
-        if self._count >= self._max_series or not self._has_room(size):
+        if self._count >= self.limit or not self._has_room(size):
             return "overflow"
         series = PassedThroughSeries(labels, kind, temporality, accumulates, label_bytes=size)
         series.bytes = size
@@ -149,7 +149,7 @@ class PassedThrough:
         self._exemplars -= len(series.exemplars)
         taken = series.take(point, arrival_ns)
         if taken == "counted" and series.point is not None and not isinstance(point, SummaryPoint):
-            room = self._max_series - self._exemplars - len(series.exemplars)
+            room = self.limit - self._exemplars - len(series.exemplars)
             series.keep_exemplars(point.exemplars, room)
         self._exemplars += len(series.exemplars)
         # The sum of exponential deltas can have more buckets than the point: 2 * 160 at most.
@@ -178,7 +178,7 @@ class PassedThrough:
         return expired
 
     def _has_room(self, more: int) -> bool:
-        return self._bytes + more <= self._max_series * BYTES_PER_SERIES
+        return self._bytes + more <= self.limit * BYTES_PER_SERIES
 
     def _snapshots(self) -> Iterator[FamilySnapshot]:
         for family in self._families.values():

@@ -46,6 +46,19 @@ class LabelDialect:
     values: Callable[[LabelValues], LabelValues]
 
 
+class Bounded(Protocol):
+    """Series of which there may be so many at once."""
+
+    @property
+    def limit(self) -> int:
+        """How many there may be."""
+        ...
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+
 class ExemplarSource(Protocol):
     """What keeps the exemplars of a histogram."""
 
@@ -68,6 +81,7 @@ class Registry:
         self._clock = clock
         self._label_sets: list[LabelSets] = []
         self._limited: dict[str, LabelSets] = {}
+        self._bounded: dict[str, Bounded] = {}
         self._families: dict[str, Callable[[], FamilySnapshot]] = {}
         self._sources: list[Callable[[], Iterable[FamilySnapshot]]] = []
         self._taken: dict[str, str] = {}
@@ -88,7 +102,16 @@ class Registry:
         self._label_sets.append(label_sets)
         if processor is not None:
             self._limited[processor] = label_sets
+            self.show_size(processor, label_sets)
         return label_sets
+
+    def show_size(self, processor: str, series: Bounded) -> None:
+        """Show the number and the limit of a processor's series under its name."""
+        self._bounded[processor] = series
+
+    def bounded(self) -> Mapping[str, Bounded]:
+        """The series whose number is bounded, by processor."""
+        return self._bounded
 
     def limited(self) -> Mapping[str, LabelSets]:
         """The label sets that processors fill, by processor."""
