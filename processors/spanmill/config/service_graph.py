@@ -44,7 +44,7 @@ class ServiceGraphConfig(Section):
         "peer becomes a virtual node.",
     )
     max_pending: Count = Field(
-        default=100_000,
+        default=300_000,
         description="Sides of calls that are remembered at once; the oldest make room, counted "
         "where they had no other side yet. Mind `wait` times the spans in a second.",
     )

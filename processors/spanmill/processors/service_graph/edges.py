@@ -115,4 +115,5 @@ class EdgeFamilies:
             )
             for code in distinct.tolist()
         ]
-        return self.label_sets.rows(labels, now_ns)[inverse]
+        requests = np.bincount(inverse, minlength=len(labels))
+        return self.label_sets.rows(labels, now_ns, requests)[inverse]

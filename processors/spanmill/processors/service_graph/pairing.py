@@ -94,8 +94,9 @@ class Pairing:
     that no server came for becomes the edge to the peer that it names.
 
     At most `limit` spans and `limit` waiting ends are held after each call: the oldest are
-    evicted, as if their time was over. With the dictionary's entry and the room to grow each
-    takes 230 bytes, so a server that waits takes 460.
+    evicted; of evicted clients only those of databases become edges, whose servers send no spans.
+    With the dictionary's entry and the room to grow each takes 230 bytes, so a server that waits
+    takes 460.
 
     Source of the rules: docs/service-graph.md.
     """
@@ -257,6 +258,9 @@ class Pairing:
         _drop(self._numbers, spans["key"])
         clients = chosen(spans, spans["flags"] & (CLIENT | PAIRED) == CLIENT)
         virtual = clients["peer"] != NO_NAME
+        if reason == EVICTED:
+            # The server of another client may still come: then the edge would be a wrong one.
+            virtual &= clients["flags"] & CALLS_DATABASE != 0
         outcome.unpaired[reason] += int(np.count_nonzero(~virtual))
         clients = chosen(clients, virtual)
         if not len(clients):
