@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import urllib3
@@ -11,8 +11,10 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from client_model import labels_of, read_delimited
+from points import otlp_metrics
 from receivers.clients import JSON, PROTOBUF, Client, GrpcClient, HttpClient
 from receivers.otlp_requests import good_body, request, span
+from receivers.sent_signals import METRICS_ONLY, SentSignal
 from running_processor import RunningProcessor
 
 Labels = dict[str, str]
@@ -30,21 +32,22 @@ FORMS = {
 
 @pytest.fixture
 def processor() -> Iterator[RunningProcessor]:
-    """A processor with the attribute `a.b` for its only dimension."""
-    processor = RunningProcessor({"span_metrics": {"dimensions": ["a.b"]}})
+    """A processor with the attribute `a.b` for its only dimension, and span names as sent."""
+    span_metrics = {"dimensions": ["a.b"], "normalize_span_names": False}
+    processor = RunningProcessor({"span_metrics": span_metrics})
     yield processor
     processor.close()
 
 
 @pytest.fixture
-def client(processor: RunningProcessor, transport: str) -> Iterator[Client]:
+def client(processor: RunningProcessor, transport: str, signal: SentSignal) -> Iterator[Client]:
     """A client of that processor over each transport in turn."""
     client: Client
     if transport == "grpc":
-        client = GrpcClient(processor.ports["grpc"])
+        client = GrpcClient(processor.ports["grpc"], signal)
     else:
         media_type = JSON if transport == "http-json" else PROTOBUF
-        client = HttpClient(processor.ports["http"], media_type)
+        client = HttpClient(processor.ports["http"], media_type, signal)
     yield client
     client.close()
 
@@ -56,17 +59,22 @@ def scraped(processor: RunningProcessor, accept: str) -> urllib3.BaseHTTPRespons
 
 def calls(processor: RunningProcessor, form: str) -> list[Labels]:
     """The label sets of the counters of calls, as a reader of this form finds them."""
+    return label_sets(processor, form, CALLS)
+
+
+def label_sets(processor: RunningProcessor, form: str, names: Sequence[str]) -> list[Labels]:
+    """The label sets of the samples of these names, as a reader of this form finds them."""
     response = scraped(processor, FORMS[form])
     assert response.headers["content-type"].startswith(FORMS[form].partition(";")[0])
     if form == "protobuf":
         families = read_delimited(response.data)
-        return [labels_of(metric) for f in families if f.name in CALLS for metric in f.metric]
+        return [labels_of(metric) for f in families if f.name in names for metric in f.metric]
     read = parser if form == "text" else openmetrics_parser
     return [
         sample.labels
         for family in read.text_string_to_metric_families(response.data.decode())
         for sample in family.samples
-        if sample.name in CALLS
+        if sample.name in names
     ]
 
 
@@ -123,6 +131,58 @@ def test_bad_input_26_attributes_with_the_names_of_reserved_labels_become_no_lab
         for labels in calls(processor, form):
             assert "wrong" not in labels.values()
             assert labels["span_name"] == "GET /"
+
+
+@METRICS_ONLY
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_bad_input_24_values_of_points_are_read_back_as_they_were(
+    processor: RunningProcessor, client: Client, value: str
+) -> None:
+    point = otlp_metrics.number(1, attributes={"a.b": value})
+    body = otlp_metrics.request(otlp_metrics.gauge(point), resource={"service.name": value})
+
+    assert client.send(body).ok
+
+    for form in FORMS:
+        (labels,) = label_sets(processor, form, ["g"])
+        assert (labels["job"], labels["a_b"]) == (value, value), form
+
+
+@METRICS_ONLY
+@pytest.mark.parametrize("order", [1, -1])
+def test_bad_input_25_keys_of_a_point_that_are_one_label_are_joined(
+    processor: RunningProcessor, client: Client, order: int
+) -> None:
+    keys = {"a.b": "first", "a_b": "second"}
+    attributes = dict(list(keys.items())[::order])
+    point = otlp_metrics.number(1, attributes=attributes)
+
+    assert client.send(otlp_metrics.request(otlp_metrics.gauge(point))).ok
+
+    for form in FORMS:
+        (labels,) = label_sets(processor, form, ["g"])
+        assert labels["a_b"] == "first;second"
+
+
+@METRICS_ONLY
+def test_bad_input_26_reserved_names_on_a_point_break_no_scrape(
+    processor: RunningProcessor, client: Client
+) -> None:
+    reserved = ("le", "quantile", "__name__", "job", "instance")
+    attributes = dict.fromkeys(reserved, "wrong")
+    bad = (
+        otlp_metrics.histogram(otlp_metrics.buckets([1.0], [1, 2], attributes=attributes)),
+        otlp_metrics.gauge(otlp_metrics.number(1, attributes=attributes)),
+    )
+
+    assert client.send(otlp_metrics.request(*bad)).ok
+
+    for form in FORMS:
+        (labels,) = label_sets(processor, form, ["g"])
+        assert labels["job"] == "shop"
+        assert "__name__" not in labels
+        for found in label_sets(processor, form, ["h_bucket"]):
+            assert found["le"] in ("1.0", "+Inf")
 
 
 ACCEPT = {
