@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journal.entries import TIMEOUT, Applied, Journal, entry, nothing_expires, read_all
-from spanmill.journal.log import ReadRecord, Signal
+from spanmill.journal.log import Entry, ReadRecord, Signal
 from spanmill.testing import ManualClock
 
 OVERHEAD = 200  # what a record may take beside its payload
@@ -28,6 +28,19 @@ def test_every_cursor_reads_every_record_at_its_own_pace(journal: Journal) -> No
         (0, b"a", 2),
         (1, b"bc", 3),
     ]
+
+
+def test_a_cursor_reads_its_signal_and_no_other(journal: Journal) -> None:
+    traces = journal.cursor("tempo", Signal.TRACES, 1, nothing_expires)
+    metrics = journal.cursor("tempo", Signal.METRICS, 1 << 30, nothing_expires)
+    journal.start(Applied())
+    journal.submit(entry(b"a")).result(TIMEOUT)
+    for payload in (b"points", b"more points"):
+        journal.submit(Entry(payload, Signal.METRICS, "test", 3, None)).result(TIMEOUT)
+    journal.submit(Entry(b"", Signal.TICK, "", 0, None)).result(TIMEOUT)
+    assert [record.payload for record in read_all(traces)] == [b"a"]
+    assert [record.payload for record in read_all(metrics)] == [b"points", b"more points"]
+    assert (traces.queued_items, metrics.queued_items) == (1, 6)
 
 
 def test_a_cursor_reads_up_to_a_size_but_at_least_one_record(journal: Journal) -> None:

@@ -70,3 +70,19 @@ def flatten(payload: bytes) -> Flat:
         for s in r.scope_spans
         for span in s.spans
     ]
+
+
+def flatten_metrics(payload: bytes) -> list[tuple[bytes, ...]]:
+    """The same for each point, with what its metric says beside it."""
+    request = ExportMetricsServiceRequest.FromString(payload)
+    found: list[tuple[bytes, ...]] = []
+    for resource in request.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                data = getattr(metric, str(metric.WhichOneof("data")))
+                points = [point.SerializeToString() for point in data.data_points]
+                del data.data_points[:]
+                around = (resource.resource, scope.scope, metric)
+                enclosure = tuple(message.SerializeToString() for message in around)
+                found += ((*enclosure, point) for point in points)
+    return found

@@ -18,25 +18,33 @@ from exporters.otlp.peers import (
     HttpPeer,
     Reset,
     partial,
-    taken_names,
 )
-from exporters.otlp.requests import request_of
+from exporters.otlp.requests import metrics_of, names_in, points_in, request_of
 from exporters.otlp.settings_for import settings_for
+from spanmill.exporters.otlp.signals import METRICS, TRACES, OtlpSignal
 from waiting import Eventually
 
 KIB = 1024
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("signal", [TRACES, METRICS], ids=lambda signal: signal.name)
 def test_the_books_balance_at_every_scrape_whatever_the_destination_does(
-    http_peer: HttpPeer, grpc_peer: GrpcPeer, eventually: Eventually, seed: int
+    http_peer: HttpPeer, grpc_peer: GrpcPeer, eventually: Eventually, seed: int, signal: OtlpSignal
 ) -> None:
     rng = random.Random(seed)
     house = House("tempo", "jaeger", seed=seed)
     answers = _RandomAnswers(seed)
     http_peer.otherwise = answers.http
     grpc_peer.otherwise = answers.grpc
-    small = {"max_queue_bytes": 300 * KIB, "max_request_bytes": 64 * KIB, "timeout": 0.2}
+    small = {
+        "signal": signal,
+        "max_queue_bytes": 300 * KIB,
+        "max_request_bytes": 64 * KIB,
+        "timeout": 0.2,
+    }
+    make = request_of if signal is TRACES else metrics_of
+    names_of = names_in if signal is TRACES else points_in
     house.open(
         settings_for(http_peer.port, **small),  # type: ignore[arg-type]  # by name
         settings_for(grpc_peer.port, "grpc", name="jaeger", **small),  # type: ignore[arg-type]
@@ -45,17 +53,17 @@ def test_the_books_balance_at_every_scrape_whatever_the_destination_does(
     for n in range(300):
         names = [f"{n:03d}-{k}" for k in range(rng.randrange(5))]
         padding = rng.choice([0, 100, 10 * KIB, 40 * KIB, 70 * KIB])
-        house.accept(request_of(*names, padding=padding), len(names))
+        house.accept(make(*names, padding=padding), len(names), signal)
     answers.calm()
     for name in house.names:
-        eventually(lambda name=name: house.settled(name), "everything is answered for")  # type: ignore[misc]  # bound now
+        eventually(lambda name=name: house.settled(name, signal), "everything is answered for")  # type: ignore[misc]  # bound now
     scraper.close()
     assert scraper.scrapes > 0
     for name, peer in (("tempo", http_peer), ("jaeger", grpc_peer)):
-        outcomes = house.outcomes(name)
+        outcomes = house.outcomes(name, signal)
         assert set(outcomes) <= {"delivered", "rejected_by_peer", "dead_lettered", "expired"}
         # An answer that came too late was asked for once more.
-        delivered = list(dict.fromkeys(taken_names(peer)))
+        delivered = list(dict.fromkeys(name for body in peer.taken for name in names_of(body)))
         assert delivered == sorted(delivered)
         assert len(delivered) >= outcomes["delivered"]
     house.close()
