@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 from spanmill.exporters.exposition.wire import LENGTH, key, length_delimited
@@ -26,6 +27,11 @@ class Owner(NamedTuple):
 
     job: bool
     instance: bool
+
+
+_OWNERS: Final = {
+    (job, instance): Owner(job, instance) for job, instance in product((False, True), repeat=2)
+}
 
 
 def resource_message(owner: Owner, instance_id: str) -> bytes:
@@ -55,16 +61,28 @@ def attribute_fields(
     Each value of a label is encoded once. Memory: some 150 bytes a distinct value.
     """
     columns = [_EncodedValues(field_key, name) for name in names]
-    overflow = b"".join(
-        length_delimited(field_key, key_value(name, value)) for name, value in OVERFLOW_LABELS
-    )
-    owned = [names.index(name) if name in names else None for name in Owner._fields]
+    job, instance = (names.index(name) if name in names else None for name in Owner._fields)
+    nobody = Owner(job=False, instance=False)
     for values in labels:
         if values is None:
-            yield Owner(job=False, instance=False), overflow
+            yield (
+                nobody,
+                b"".join(
+                    length_delimited(field_key, key_value(name, value))
+                    for name, value in OVERFLOW_LABELS
+                ),
+            )
             continue
-        fields = [column[value] for column, value in zip(columns, values, strict=True)]
-        yield Owner(*(i is not None and values[i] != "" for i in owned)), b"".join(fields)
+        owner = nobody
+        if job is not None or instance is not None:
+            owner = _OWNERS[
+                job is not None and values[job] != "",
+                instance is not None and values[instance] != "",
+            ]
+        yield (
+            owner,
+            b"".join([column[value] for column, value in zip(columns, values, strict=True)]),
+        )
 
 
 class _EncodedValues(dict[str, bytes]):

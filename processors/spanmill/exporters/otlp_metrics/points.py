@@ -1,7 +1,7 @@
 """The points of a family: what stands in each after its attributes.
 
 Field numbers are those of opentelemetry/proto/metrics/v1/metrics.proto. They are written straight
-to the wire: with the protobuf library's objects it takes several times as long.
+to the wire: with the protobuf library's objects it takes two to three times as long.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ _number: Final = struct.Struct("<BQBQBd").pack
 _distribution: Final = struct.Struct("<BQBQBQ").pack
 _count: Final = struct.Struct("<Q").pack
 
-_LARGEST: Final = 2.0**63  # what is larger can't be converted, and no count is
 _NO_VALUE: Final = varint(1)  # DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _NO_EXEMPLARS: Final[Mapping[int, Exemplar]] = {}
 _MOMENT: Final = attrgetter("seconds")
@@ -150,9 +149,12 @@ def _exponential_histograms(
     for i, (buckets, total, start) in enumerate(
         zip(native, data.sums.tolist(), starts, strict=True)
     ):
-        positive, negative = _whole_part(buckets.counts), _whole_part(buckets.negative_counts)
-        zeros = int(buckets.zero_count)
-        count = int(positive.sum()) + int(negative.sum()) + zeros
+        positive, zeros = _whole_part(buckets.counts), int(buckets.zero_count)
+        count = int(positive.sum()) + zeros
+        negative = None
+        if len(buckets.negative_counts):
+            negative = _whole_part(buckets.negative_counts)
+            count += int(negative.sum())
         parts = [
             _distribution(_START, start, _TIME, time_ns, _COUNT, count),
             _sum(total),
@@ -161,7 +163,7 @@ def _exponential_histograms(
         ]
         if len(positive):
             parts.append(length_delimited(_POSITIVE, _buckets(buckets.first, positive)))
-        if len(negative):
+        if negative is not None:
             parts.append(length_delimited(_NEGATIVE, _buckets(buckets.negative_first, negative)))
         if buckets.zero_threshold:
             parts.append(_ZERO_THRESHOLD + pack_double(buckets.zero_threshold))
@@ -210,4 +212,4 @@ def _packed(field: bytes, numbers: npt.NDArray[np.float64]) -> tuple[bytes, byte
 
 
 def _whole_part(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    return np.minimum(counts, _LARGEST - 1024).astype(np.int64)
+    return counts.astype(np.int64)

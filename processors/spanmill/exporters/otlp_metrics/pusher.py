@@ -37,7 +37,6 @@ PUSH_OUTCOMES: Final = (DELIVERED, REJECTED, FAILED)
 answered before the next push was due."""
 
 _ABORT_SECONDS: Final = 0.5
-_FAULT_PAUSE_SECONDS: Final = 1.0
 _MILLISECOND_NS: Final = 1_000_000
 _SECOND_NS: Final = 1_000_000_000
 
@@ -91,6 +90,7 @@ class MetricsPusher:
         self._given_up = threading.Event()
         self._deadline = math.inf
         self._last_outcome = FAILED
+        self._fault_told = False
         for outcome in PUSH_OUTCOMES:
             telemetry.pushes.add(0, self.name, outcome)
         telemetry.export_retries.add(0, self.name, self._signal.name)
@@ -137,9 +137,12 @@ class MetricsPusher:
         try:
             outcome = self._send_all(until, last=last)
         except Exception:  # noqa: BLE001 - a fault of ours must cost one push, not all
-            _log.exception("a push could not be made", extra={"destination": self.name})
+            if not self._fault_told:
+                _log.exception("a push could not be made", extra={"destination": self.name})
+            self._fault_told = True
             outcome = FAILED
-            self._given_up.wait(_FAULT_PAUSE_SECONDS)
+        else:
+            self._fault_told = False
         if outcome == FAILED:
             self._outage.given_up()
         self._last_outcome = outcome

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from spanmill.exporters.otlp.delivery import SMALLEST_REQUEST
+
+LARGEST_REQUEST: Final = 4 << 20
+"""Bytes of a request at most: to encode it takes four times as many for a moment, and larger ones
+gain nothing."""
 
 
 class RequestSize:
@@ -14,8 +20,8 @@ class RequestSize:
 
     def __init__(self, max_bytes: int) -> None:
         self._floor = min(SMALLEST_REQUEST, max_bytes)
-        self._limit = max_bytes
-        self.bytes = max_bytes
+        self._limit = min(max_bytes, LARGEST_REQUEST)
+        self.bytes = self._limit
 
     def refused(self, size: int) -> None:
         """A request of this size was too large."""

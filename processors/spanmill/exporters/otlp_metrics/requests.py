@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Final
 
@@ -42,10 +42,11 @@ def encode(
     """
     packer = _Packer(instance_id, max_bytes)
     for metric, points in _metrics(families, gone, histograms, time_ns):
+        packer.begin(metric)
         for owner, point in points:
-            if not packer.has_room(metric, owner, point):
+            if not packer.has_room(owner, point):
                 yield packer.take()
-            packer.add(metric, owner, point)
+            packer.add(owner, point)
     if packer.points:
         yield packer.take()
 
@@ -67,49 +68,36 @@ def _metrics(
         yield Metric(each.family, each.kind), points
 
 
-@dataclass(slots=True)
-class _Resource:
-    """What one resource has in the request that is being filled."""
-
-    message: bytes
-    metrics: dict[Metric, list[bytes]] = field(default_factory=dict)
-
-
 class _Packer:
     """Fills one request after the other."""
 
     def __init__(self, instance_id: str, max_bytes: int) -> None:
         self._instance_id = instance_id
-        self._max_bytes = max_bytes
+        self._room = self._max_bytes = max_bytes
         self._resources: dict[Owner, _Resource] = {}
-        self._size = 0
+        self._metric: Metric | None = None
+        self._open: dict[Owner, list[bytes]] = {}
         self.points = 0
 
-    def has_room(self, metric: Metric, owner: Owner, point: bytes) -> bool:
-        """Whether the point fits into the request; an empty one takes any."""
-        room = self._max_bytes - self._size - len(point)
-        if not self.points:
-            return True
-        resource = self._resources.get(owner)
-        if resource is None:
-            room -= len(resource_message(owner, self._instance_id)) + 2 * _ENVELOPE
-        if resource is None or metric not in resource.metrics:
-            room -= len(metric.header()) + _ENVELOPE
-        return room >= 0
+    def begin(self, metric: Metric) -> None:
+        """The next points are this metric's."""
+        self._metric = metric
+        self._open = {}
 
-    def add(self, metric: Metric, owner: Owner, point: bytes) -> None:
+    def has_room(self, owner: Owner, point: bytes) -> bool:
+        """Whether the point fits into the request; an empty one takes any."""
+        needed = len(point)
+        if owner not in self._open:
+            needed += self._opening(owner)
+        return needed <= self._room or not self.points
+
+    def add(self, owner: Owner, point: bytes) -> None:
         """Put a point into the request."""
-        resource = self._resources.get(owner)
-        if resource is None:
-            message = resource_message(owner, self._instance_id)
-            resource = self._resources[owner] = _Resource(message)
-            self._size += len(message) + 2 * _ENVELOPE
-        points = resource.metrics.get(metric)
+        points = self._open.get(owner)
         if points is None:
-            points = resource.metrics[metric] = []
-            self._size += len(metric.header()) + _ENVELOPE
+            points = self._begin_points(owner)
         points.append(point)
-        self._size += len(point)
+        self._room -= len(point)
         self.points += 1
 
     def take(self) -> Part:
@@ -117,8 +105,37 @@ class _Packer:
         payload = b"".join(map(_resource_metrics, self._resources.values()))
         part = Part(payload, self.points, oversize=len(payload) > self._max_bytes)
         self._resources = {}
-        self._size = self.points = 0
+        self._open = {}
+        self._room = self._max_bytes
+        self.points = 0
         return part
+
+    def _opening(self, owner: Owner) -> int:
+        """Bytes that the first point of the metric under a resource takes beside its own."""
+        assert self._metric is not None, "begin() comes first"
+        size = len(self._metric.header()) + _ENVELOPE
+        if owner not in self._resources:
+            size += len(resource_message(owner, self._instance_id)) + 2 * _ENVELOPE
+        return size
+
+    def _begin_points(self, owner: Owner) -> list[bytes]:
+        assert self._metric is not None, "begin() comes first"
+        self._room -= self._opening(owner)
+        resource = self._resources.get(owner)
+        if resource is None:
+            message = resource_message(owner, self._instance_id)
+            resource = self._resources[owner] = _Resource(message, [])
+        points = self._open[owner] = []
+        resource.metrics.append((self._metric, points))
+        return points
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    """What one resource has in the request that is being filled."""
+
+    message: bytes
+    metrics: list[tuple[Metric, list[bytes]]]
 
 
 def _points(
@@ -141,8 +158,7 @@ def _resource_metrics(resource: _Resource) -> bytes:
     would begin every series anew.
     """
     metrics = b"".join(
-        length_delimited(_METRIC, metric.message(points))
-        for metric, points in resource.metrics.items()
+        length_delimited(_METRIC, metric.message(points)) for metric, points in resource.metrics
     )
     return length_delimited(
         _RESOURCE_METRICS,
