@@ -46,8 +46,13 @@ class RunningProcessor:
         answer: bytes = self._export(body, timeout=30)
         return answer
 
-    def send_http(self, body: bytes, content_type: str = "application/x-protobuf") -> bytes:
-        url = f"http://127.0.0.1:{self.ports['http']}/v1/traces"
+    def send_http(
+        self,
+        body: bytes,
+        content_type: str = "application/x-protobuf",
+        path: str = "/v1/traces",
+    ) -> bytes:
+        url = f"http://127.0.0.1:{self.ports['http']}{path}"
         answer = self._http.request(
             "POST", url, body=body, headers={"Content-Type": content_type}, timeout=30
         )

@@ -14,6 +14,7 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import (
@@ -23,7 +24,10 @@ from opentelemetry.sdk.metrics.view import (
 from opentelemetry.sdk.resources import Resource
 
 from exporters.otlp.peers import GrpcPeer, HttpPeer
+from points import otlp_metrics
+from points.otlp_metrics import counter, gauge, number
 from running_processor import RunningProcessor, Samples, Start
+from spanmill.points.batch import PointBatch
 from waiting import Eventually
 
 
@@ -62,14 +66,14 @@ def measure(exporter: MetricExporter) -> None:
     queue = meter.create_up_down_counter("queue.length")
     latency = meter.create_histogram("latency", unit="s")
     size = meter.create_histogram("request.size", unit="By")
-    gauge = meter.create_gauge("temperature", unit="Cel")
-    for number in range(1, 11):
-        orders.add(number, {"paid": True})
-        queue.add(-number)
-        latency.record(number / 10)
-        size.record(number * 1000)
-        gauge.set(number / 3)
-        if number == 5:
+    temperature = meter.create_gauge("temperature", unit="Cel")
+    for step in range(1, 11):
+        orders.add(step, {"paid": True})
+        queue.add(-step)
+        latency.record(step / 10)
+        size.record(step * 1000)
+        temperature.set(step / 3)
+        if step == 5:
             provider.force_flush()
     provider.shutdown()
 
@@ -124,6 +128,65 @@ def test_the_scrape_shows_the_latest_values(start: Start, protocol: str) -> None
     assert total(samples, "temperature_celsius") == pytest.approx(10 / 3)
     assert total(samples, "latency_seconds_count") == 10
     assert total(samples, "latency_seconds_sum") == pytest.approx(5.5)
+
+
+def send(processor: RunningProcessor, *metrics: pb.Metric) -> None:
+    processor.send_http(otlp_metrics.request(*metrics), path="/v1/metrics")
+
+
+def test_a_fault_of_the_processor_loses_no_point_and_the_books_balance(
+    start: Start, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    def fail(_: PointBatch) -> None:
+        raise ZeroDivisionError
+
+    sink = start()
+    endpoint = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"}
+    processor = start(exporters={"otlp_metrics": {"sink": endpoint}})
+    send(processor, gauge(number(1), number(2)))
+    monkeypatch.setattr(processor.pipeline._service_metrics, "observe", fail)
+    send(processor, gauge(number(1), number(2), number(3)))
+    samples = processor.scrape()
+    assert total(samples, "spanmill_processor_errors_total", processor="service_metrics") == 1
+    assert total(samples, "spanmill_metric_points_accepted_total", outcome="filtered") >= 3
+    assert total(samples, "spanmill_metric_points_accepted_total") == 5
+    assert total(samples, "spanmill_books_difference_metric_points") == 0
+    eventually(
+        lambda: total(sink.scrape(), "spanmill_metric_points_received_total") == 5,
+        "the destination has all of the points",
+    )
+
+
+def test_the_books_of_points_balance_at_every_scrape(start: Start, eventually: Eventually) -> None:
+    sink = start()
+    up = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"}
+    down = {"endpoint": "http://127.0.0.1:9", "max_queue_bytes": 5000}
+    processor = start(
+        exporters={
+            "otlp_metrics": {"up": up, "down": down, "derived": {**up, "service_metrics": False}},
+            "otlp_traces": {"down": {"endpoint": "http://127.0.0.1:9"}},
+        },
+        service_metrics={"max_series": 20},
+    )
+    for turn in range(40):
+        good = [number(1, attributes={"k": f"{turn}-{n}"}) for n in range(5)]
+        send(processor, gauge(*good, number(None)), counter(number(turn), name="c"))
+        samples = processor.scrape()
+        differences = {
+            dict(labels)["book"]: value
+            for (name, labels), value in samples.items()
+            if name == "spanmill_books_difference_metric_points"
+        }
+        assert differences == {"processing": 0, "up": 0, "down": 0}
+    assert total(samples, "spanmill_metric_points_received_total", outcome="accepted") == 240
+    assert total(samples, "spanmill_metric_points_received_total", outcome="invalid") == 40
+    assert total(samples, "spanmill_receiver_refused_items_total", reason="no_value") == 40
+    expired = {"exporter": "down", "outcome": "expired"}
+    assert total(samples, "spanmill_export_metric_points_total", **expired) > 0
+    eventually(
+        lambda: total(sink.scrape(), "spanmill_metric_points_received_total") == 240,
+        "the destination that is up has all that was accepted",
+    )
 
 
 def points_in(body: bytes) -> int:
