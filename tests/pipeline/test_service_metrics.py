@@ -141,7 +141,7 @@ def test_a_fault_of_the_processor_loses_no_point_and_the_books_balance(
         raise ZeroDivisionError
 
     sink = start()
-    endpoint = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"}
+    endpoint = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}", "derived": False}
     processor = start(exporters={"otlp_metrics": {"sink": endpoint}})
     send(processor, gauge(number(1), number(2)))
     monkeypatch.setattr(processor.pipeline._service_metrics, "observe", fail)
@@ -159,11 +159,12 @@ def test_a_fault_of_the_processor_loses_no_point_and_the_books_balance(
 
 def test_the_books_of_points_balance_at_every_scrape(start: Start, eventually: Eventually) -> None:
     sink = start()
-    up = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"}
-    down = {"endpoint": "http://127.0.0.1:9", "max_queue_bytes": 5000}
+    up = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}", "derived": False}
+    down = {"endpoint": "http://127.0.0.1:9", "max_queue_bytes": 5000, "derived": False}
+    only_derived = {"endpoint": "http://127.0.0.1:9", "service_metrics": False}
     processor = start(
         exporters={
-            "otlp_metrics": {"up": up, "down": down, "derived": {**up, "service_metrics": False}},
+            "otlp_metrics": {"up": up, "down": down, "derived": only_derived},
             "otlp_traces": {"down": {"endpoint": "http://127.0.0.1:9"}},
         },
         service_metrics={"max_series": 20},
