@@ -46,9 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     _allow_many_connections()
     pipeline = Pipeline(config, version("spanmill"), SystemClock())
     pipeline.start()
-    _log.info("stopping", extra={"signal": signal.Signals(signal.sigwait(_ENDING)).name})
+    # Set before the wait: a second signal can meet a thread that numpy began before the blocking,
+    # and by default it would end the process there and then.
     for number in _ENDING:
         signal.signal(number, _end_at_once)
+    _log.info("stopping", extra={"signal": signal.Signals(signal.sigwait(_ENDING)).name})
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     pipeline.stop()
     # The interpreter would wait for threads that still decode what nobody waits for any more.
