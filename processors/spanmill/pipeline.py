@@ -13,7 +13,6 @@ import numpy as np
 from spanmill.books import check_books
 from spanmill.clock import Clock
 from spanmill.config.model import Config
-from spanmill.config.service_metrics import ServiceMetricsConfig
 from spanmill.exporters.otlp.factory import build_destinations
 from spanmill.exporters.otlp_metrics.factory import build_pushers
 from spanmill.exporters.scrape import ScrapeApp
@@ -21,8 +20,7 @@ from spanmill.http_server import HttpServer
 from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
 from spanmill.points.batch import PointBatch
 from spanmill.points.decoder import DecodedMetrics
-from spanmill.processors.factory import build_processors
-from spanmill.processors.service_metrics import ServiceMetrics, ServiceMetricsSettings
+from spanmill.processors.factory import build_processors, build_service_metrics
 from spanmill.processors.span_metrics import SpanMetrics
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
@@ -38,7 +36,6 @@ from spanmill.telemetry import Telemetry, declare_build, declare_process
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 10.0
-_SECOND_NS: Final = 1_000_000_000
 
 Receiver = GrpcReceiver | HttpReceiver
 
@@ -62,9 +59,7 @@ class Pipeline:
         )
         self._telemetry = Telemetry(self._registry, *destinations)
         self._processors = build_processors(config, self._registry, self._telemetry)
-        self._service_metrics = ServiceMetrics(
-            _service_metrics_settings(config.service_metrics), self._registry, self._telemetry
-        )
+        self._service_metrics = build_service_metrics(config, self._registry, self._telemetry)
         self._multiplier = config.sampling.multiplier_attribute
         columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
         if self._multiplier is not None:
@@ -254,9 +249,3 @@ class Pipeline:
                 )
             )
         return receivers
-
-
-def _service_metrics_settings(config: ServiceMetricsConfig) -> ServiceMetricsSettings:
-    return ServiceMetricsSettings(
-        max_series=config.max_series, stale_after_ns=round(config.stale_after * _SECOND_NS)
-    )

@@ -10,6 +10,7 @@ from spanmill.config.span_metrics import SpanMetricsConfig
 from spanmill.processors.interface import Processor
 from spanmill.processors.percentiles import Percentiles, PercentilesSettings
 from spanmill.processors.service_graph import ServiceGraph, ServiceGraphSettings
+from spanmill.processors.service_metrics import ServiceMetrics, ServiceMetricsSettings
 from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
 from spanmill.processors.target_info import TargetInfo
 from spanmill.series.exemplars import ExemplarPool
@@ -36,6 +37,16 @@ def build_processors(config: Config, registry: Registry, telemetry: Telemetry) -
         settings = PercentilesSettings(window_ns, config.percentiles.max_series)
         processors.append(Percentiles(settings, registry, telemetry, names))
     return processors
+
+
+def build_service_metrics(
+    config: Config, registry: Registry, telemetry: Telemetry
+) -> ServiceMetrics:
+    """What takes the points that services send."""
+    settings = ServiceMetricsSettings(
+        config.service_metrics.max_series, _nanoseconds(config.service_metrics.stale_after)
+    )
+    return ServiceMetrics(settings, registry, telemetry)
 
 
 def _span_metrics(config: SpanMetricsConfig) -> SpanMetricsSettings:
