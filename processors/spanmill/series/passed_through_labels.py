@@ -11,15 +11,15 @@ from typing import Final, NamedTuple
 
 from spanmill.points.attributes import read_attributes
 from spanmill.points.batch import Attributes, MetricScope, PointExemplar
-from spanmill.points.names import FamilyKind, label_name
+from spanmill.points.names import FamilyKind
+from spanmill.series.attribute_labels import attribute_labels
 from spanmill.series.label_values import label_text, label_value
 from spanmill.series.snapshot import Exemplar, LabelValues
-from spanmill.spans.batch import AttributeValue
+from spanmill.series.targets import IDENTITY
 
 EXEMPLAR_CHARACTERS: Final = 128
 """OpenMetrics 1.0: the names and values of an exemplar's labels may have so many together."""
 
-_IDENTITY: Final = ("service.name", "service.namespace", "service.instance.id")
 _OWN_LABELS: Final[Mapping[FamilyKind, str]] = {"histogram": "le", "summary": "quantile"}
 
 
@@ -37,23 +37,21 @@ def series_labels(attributes: Attributes, common: Mapping[str, str], kind: Famil
     `le` of a histogram, …) gets `exported_` in front, as in Prometheus's own scrapes.
     """
     taken = {*common, _OWN_LABELS.get(kind, "")}
-    return _sorted({**_translated(read_attributes(attributes), taken), **common})
+    return _sorted({**attribute_labels(read_attributes(attributes), taken), **common})
 
 
 def sender_labels(resource: Attributes) -> dict[str, str]:
     """`job` and `instance` of a resource, as far as it says them."""
     values = read_attributes(resource)
-    service, namespace, instance = (label_value(values.get(key)) for key in _IDENTITY)
+    service, namespace, instance = (label_value(values.get(key)) for key in IDENTITY)
     job = f"{namespace}/{service}" if namespace and service else service
     return {name: text for name, text in (("job", job), ("instance", instance)) if text}
 
 
 def target_labels(resource: Attributes, sender: Mapping[str, str]) -> Labels | None:
     """The labels of a resource's `target_info`; None where they would say nothing."""
-    others = {
-        key: value for key, value in read_attributes(resource).items() if key not in _IDENTITY
-    }
-    translated = _translated(others, {"job", "instance"})
+    others = {key: value for key, value in read_attributes(resource).items() if key not in IDENTITY}
+    translated = attribute_labels(others, {"job", "instance"})
     return _sorted({**translated, **sender}) if translated and sender else None
 
 
@@ -65,7 +63,7 @@ def scope_labels(scope: MetricScope) -> dict[str, str]:
         "otel_scope_version": scope.version,
         "otel_scope_schema_url": scope.schema_url,
     }
-    return _translated(attributes, set()) | {
+    return attribute_labels(attributes, set()) | {
         name: label_text(text) for name, text in own.items() if text
     }
 
@@ -80,30 +78,11 @@ def exposed_exemplar(exemplar: PointExemplar) -> Exemplar:
         for name, value in (("trace_id", exemplar.trace_id), ("span_id", exemplar.span_id))
         if any(value)
     ]
-    others = _translated(read_attributes(exemplar.attributes), {"trace_id", "span_id"})
+    others = attribute_labels(read_attributes(exemplar.attributes), {"trace_id", "span_id"})
     labels = [*ids, *others.items()]
     if _characters(labels) > EXEMPLAR_CHARACTERS:
         labels = ids if _characters(ids) <= EXEMPLAR_CHARACTERS else []
     return Exemplar(tuple(labels), exemplar.value, exemplar.time / 1e9)
-
-
-def _translated(attributes: Mapping[str, AttributeValue], taken: set[str]) -> dict[str, str]:
-    """Attributes as labels; the values of keys that become one label are joined by `;`.
-
-    An empty value is no label. Labels that begin with `__` are Prometheus's own and left out.
-    """
-    labels: dict[str, str] = {}
-    for key in sorted(attributes):
-        name, value = label_name(key), label_value(attributes[key])
-        if not name or not value or name.startswith("__") or len(name) > _LONGEST_NAME:
-            continue
-        while name in taken:
-            name = f"exported_{name}"
-        labels[name] = label_text(f"{labels[name]};{value}") if name in labels else value
-    return labels
-
-
-_LONGEST_NAME: Final = 1024
 
 
 def _sorted(labels: Mapping[str, str]) -> Labels:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from spanmill.config.label_names import label_name
+from spanmill.series.attribute_labels import attribute_labels
 from spanmill.series.label_values import label_text, label_value
 from spanmill.spans.batch import AttributeValue
 
@@ -18,9 +18,8 @@ UNKNOWN_SERVICE: Final = "unknown_service"
 MAX_INFO_LABELS: Final = 64
 """Further attributes of a resource are left out of its info."""
 
-_IN_JOB_AND_INSTANCE: Final = frozenset(
-    {"service.name", "service.namespace", "service.instance.id"}
-)
+IDENTITY: Final = ("service.name", "service.namespace", "service.instance.id")
+"""The attributes of a resource that `job` and `instance` are made of."""
 
 
 def service_of(attributes: Mapping[str, AttributeValue]) -> str:
@@ -43,22 +42,8 @@ def instance_of(attributes: Mapping[str, AttributeValue]) -> str:
 def info_labels(attributes: Mapping[str, AttributeValue]) -> tuple[tuple[str, str], ...]:
     """The attributes that stand in neither `job` nor `instance`, as labels in order of names.
 
-    Where several keys become one name, their values are joined by `;` in the order of the keys.
+    At most MAX_INFO_LABELS of them.
     """
-    labels: dict[str, str] = {}
-    for key in sorted(attributes):
-        if key in _IN_JOB_AND_INSTANCE:
-            continue
-        name = _free_name(label_name(key))
-        if name not in labels and len(labels) == MAX_INFO_LABELS:
-            continue
-        value = label_value(attributes[key])
-        labels[name] = f"{labels[name]};{value}" if name in labels else value
-    return tuple(sorted((name, label_text(value)) for name, value in labels.items() if value))
-
-
-def _free_name(name: str) -> str:
-    """The name, or another one where Prometheus gives it a meaning of its own."""
-    if name.startswith("__"):
-        return f"key{name}"
-    return f"exported_{name}" if name in {"job", "instance"} else name
+    others = {key: value for key, value in attributes.items() if key not in IDENTITY}
+    labels = attribute_labels(others, {"job", "instance"})
+    return tuple(sorted(labels.items())[:MAX_INFO_LABELS])
