@@ -44,8 +44,8 @@ class Traffic:
             self.sets.expire(self.now)
 
     def own(self) -> set[str]:
-        """The names that have a series of their own."""
-        return {name for name, _ in self.series() if name is not None}
+        """The names whose spans count in series of their own."""
+        return {name for _, name in self.sets._rows}
 
     def series(self) -> Series:
         rows = self.sets.live_rows()

@@ -123,4 +123,4 @@ def test_without_a_pool_there_are_none() -> None:
     processor.observe(batch_of([span(1, 1)]))
     processor.tick(NOW + 300 * SECOND)
     text = b"".join(render(registry.snapshot(), Format.OPENMETRICS, created_timestamps=False))
-    assert b"trace_id" not in text
+    assert b"# {trace_id" not in text

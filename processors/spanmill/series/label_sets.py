@@ -19,6 +19,9 @@ __all__ = ["OVERFLOW_ROW", "Column", "LabelSets", "grown"]
 OVERFLOW_ROW: Final = 0
 """The row of the overflow series; it exists from the first label set that finds no room."""
 
+LEAVING_NS: Final = 120 * 1_000_000_000
+"""How long a label set that lost its place is still shown: longer than scrapes are apart."""
+
 _FIRST_CAPACITY = 64
 
 
@@ -30,11 +33,13 @@ class LabelSets:
     should it come back, it starts at 0 with a new created stamp.
 
     Where an owner tells the traffic of its label sets, the busiest keep the rows (`Tail` says
-    how): at a tick, and only there, one may lose its row to a busier one. What was counted is
-    never moved: the one disappears as if it had expired, the other starts at 0. Without traffic
-    it is first come, first served. Without a timeout nothing ever changes places.
+    how): at a tick, and only there, one may lose its place to a busier one. What was counted is
+    never moved: the one stands still for LEAVING_NS, so that every scraper sees its last value,
+    and then disappears; the other starts at 0. Without traffic it is first come, first served.
+    Without a timeout nothing ever changes places.
 
     Memory: 33 bytes a row, the label values, and `Tail` from the first one that finds no room.
+    At a tick a fiftieth of the limit can change, so at most a quarter as many rows are leaving.
     """
 
     def __init__(self, names: tuple[str, ...], limit: int, idle_timeout_ns: int | None) -> None:
@@ -42,6 +47,7 @@ class LabelSets:
         self.limit = limit
         self._idle_timeout_ns = idle_timeout_ns
         self._rows: dict[LabelValues, int] = {}
+        self._leaving: dict[LabelValues, int] = {}
         self._labels: list[LabelValues | None] = [None]
         self._free: list[int] = []
         self._columns: list[Column] = []
@@ -110,7 +116,9 @@ class LabelSets:
         """
         if self._idle_timeout_ns is None:
             return 0
+        self._remove_left(now_ns)
         idle = self._live & (self._last_used <= now_ns - self._idle_timeout_ns)
+        idle[list(self._leaving.values())] = False
         expired = np.flatnonzero(idle).tolist()
         for row in expired:
             self._remove(row)
@@ -175,8 +183,11 @@ class LabelSets:
             return
         demoted = []
         for row in exchange.demoted:
-            demoted.append((self._key(row), float(self._traffic[row])))
-            self._remove(row)
+            key = self._key(row)
+            demoted.append((key, float(self._traffic[row])))
+            self._leaving[key] = self._rows.pop(key)
+            self._last_used[row] = now_ns
+            self._traffic[row] = 0.0
         for key in exchange.promoted:
             self._last_used[self._admit(key, now_ns)] = now_ns
         for key, traffic in demoted:
@@ -193,10 +204,12 @@ class LabelSets:
             if not self._live[OVERFLOW_ROW]:
                 self._begin(OVERFLOW_ROW, now_ns)
             return OVERFLOW_ROW
-        row = self._free.pop() if self._free else self._append_row()
-        self._labels[row] = key
+        row = self._leaving.pop(key, None)
+        if row is None:
+            row = self._free.pop() if self._free else self._append_row()
+            self._labels[row] = key
+            self._begin(row, now_ns)
         self._rows[key] = row
-        self._begin(row, now_ns)
         if self._tail is not None:
             self._traffic[row] = self._tail.admitted(key)
         return row
@@ -226,6 +239,13 @@ class LabelSets:
         for column in self._columns:
             column.reset(row)
         if row != OVERFLOW_ROW:
-            del self._rows[self._key(row)]
+            key = self._key(row)
+            if self._leaving.pop(key, None) is None:
+                del self._rows[key]
             self._labels[row] = None
             self._free.append(row)
+
+    def _remove_left(self, now_ns: int) -> None:
+        left = [r for r in self._leaving.values() if self._last_used[r] <= now_ns - LEAVING_NS]
+        for row in left:
+            self._remove(row)
