@@ -197,6 +197,33 @@ def test_openmetrics_reads_back_as_what_was_there(
     assert stamps == (known if created else [])
 
 
+weights = st.floats(0, 1e9)
+
+
+@given(
+    st.sets(st.floats(-1e9, 1e9), max_size=4).map(sorted),
+    st.lists(weights, min_size=5, max_size=5),
+    st.just(math.nan) | st.floats(-1e12, 1e12),
+    st.lists(st.just(math.nan) | st.floats(-1e9, 1e9), min_size=2, max_size=2),
+)
+def test_a_strict_reader_of_openmetrics_takes_every_distribution(
+    bounds: list[float], counted: list[float], total: float, quantiles: list[float]
+) -> None:
+    buckets = counted[: len(bounds) + 1]
+    samples = read_openmetrics(
+        rendered(
+            [
+                histogram_family("h", tuple(bounds), [buckets], [total]),
+                summary_family("s", (0.5, 0.9), [quantiles], [sum(counted)], [total]),
+            ],
+            Format.OPENMETRICS,
+        )
+    )
+    shown = [sample.value for sample in samples if sample.name == "h_bucket"]
+    assert shown == sorted(shown)
+    assert sum(buckets) - 1 < shown[-1] <= sum(buckets) + 1e-9
+
+
 @given(families())
 def test_openmetrics_has_the_exemplars_beside_their_bucket_or_counter(
     snapshots: list[FamilySnapshot],

@@ -40,8 +40,8 @@ def exposed(*families: FamilySnapshot, created: bool = False) -> bytes:
     return b"".join(render(families, Format.OPENMETRICS, created_timestamps=created))
 
 
-def strict_families() -> list[FamilySnapshot]:
-    """Without the weighted histogram: this parser takes whole counts only."""
+def unweighted_families() -> list[FamilySnapshot]:
+    """Those whose counts are whole, and shown as they are."""
     return [f for f in example_families() if f.family.name != "weighted_seconds"]
 
 
@@ -63,12 +63,12 @@ def exemplars(data: bytes) -> dict[tuple[str, str], Any]:
 
 
 def test_a_strict_reader_finds_every_sample_in_order() -> None:
-    families = [*strict_families(), *further_families()]
+    families = [*unweighted_families(), *further_families()]
     assert read_openmetrics(exposed(*families)) == expected_samples(families)
 
 
 def test_created_stamps_stand_beside_their_series_where_they_are_wanted() -> None:
-    families = strict_families()
+    families = unweighted_families()
     samples = read_openmetrics(exposed(*families, created=True))
     stamps = [sample for sample in samples if sample.name.endswith("_created")]
     assert [sample for sample in samples if sample not in stamps] == expected_samples(families)

@@ -1,9 +1,8 @@
 """The OpenMetrics text format, version 1.0.0.
 
-In three things we go beyond it, as Prometheus's own client_golang does, since Prometheus reads
-them and another form would part us from the other formats: counts of histograms may be fractions
-once spans are weighted; a service's histogram of values below 0 keeps its sum; quantiles of its
-summaries may be below 0.
+It has no form for some things that the other formats have: of counts of weighted spans the whole
+part is shown; a histogram without a sum, or with values below 0, has neither `_sum` nor `_count`
+(its bucket for +Inf is the count); a quantile below 0 is NaN.
 """
 
 from __future__ import annotations
@@ -11,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from spanmill.exporters.exposition.chunks import text_chunks
 from spanmill.exporters.exposition.exemplars import exemplar_text
 from spanmill.exporters.exposition.families import by_family
+from spanmill.exporters.exposition.histograms import whole_counts
 from spanmill.exporters.exposition.lines import (
     LabelTexts,
     Sample,
@@ -49,16 +50,29 @@ def _pieces(families: Sequence[FamilySnapshot], created_timestamps: bool) -> Ite
             yield f"# HELP {name} {escape_quoted(family.help)}\n"
         stamped = created_timestamps and kind in {"counter", "histogram", "summary"}
         for snapshot in snapshots:
-            lines, values = samples(snapshot), sample_values(snapshot)
-            if isinstance(snapshot.data, Histograms | Summaries):
-                # `_sum` and `_count` are there both or neither (OpenMetrics 1.0, Histogram).
-                values[np.isnan(snapshot.data.sums), -1] = np.nan
+            lines, values = samples(snapshot), _strict_values(snapshot)
             if stamped:
                 lines.append(Sample(f"{name}_created", always=False))
                 values = np.column_stack((values, snapshot.created))
             suffixes = _exemplars(snapshot, kind)
             yield from series_lines(lines, labels.of(snapshot), values, suffixes)
     yield "# EOF\n"
+
+
+def _strict_values(snapshot: FamilySnapshot) -> npt.NDArray[np.float64]:
+    """What stands on the lines of `samples`, as far as OpenMetrics has a form for it."""
+    values, data = sample_values(snapshot), snapshot.data
+    if not isinstance(data, Histograms | Summaries):
+        return values
+    without_sum = ~(data.sums >= 0)
+    if isinstance(data, Histograms):
+        without_sum |= bool(data.bounds) and data.bounds[0] < 0
+        values[:, :-2] = whole_counts(values[:, :-2])
+    else:
+        values[:, :-2][values[:, :-2] < 0] = np.nan
+    values[:, -1] = whole_counts(values[:, -1])
+    values[without_sum, -2:] = np.nan  # both or neither
+    return values
 
 
 def _type(family: Family) -> FamilyType:
