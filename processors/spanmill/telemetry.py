@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from spanmill.journal.log import Signal
+from spanmill.points.decoder import POINT_REJECTION_REASONS
 from spanmill.series.limit_gauges import declare_limits
 from spanmill.series.registry import Counter, Gauge, Registry
+from spanmill.spans.decoder import REJECTION_REASONS
 
 RECEIVED_OUTCOMES: Final = ("accepted", "invalid", "refused", "duplicate")
 ACCEPTED_OUTCOMES: Final = ("counted_own", "counted_overflow", "filtered")
@@ -141,6 +143,8 @@ class Telemetry:
         for signal, names in (("traces", exporters), ("metrics", metric_exporters)):
             for name in names:
                 self.export_retries.add(0, name, signal)
+        for reason in {**REJECTION_REASONS, **POINT_REJECTION_REASONS}:
+            self.refused_items.add(0, reason)
         self.series_overflow.add(0)
         self.family_conflicts.add(0)
         declare_limits(registry)

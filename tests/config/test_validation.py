@@ -60,8 +60,8 @@ shutdown_timeout: 0s
         "did you mean 'tempo'?",
         "spanmill.yaml:20: span_metrics.max_series: must be a whole number; given '20k'",
         "spanmill.yaml:21: span_metrics.histogram_flavour: unknown key; the keys here are "
-        "dimensions, status_message, target_info, dialects, max_series, idle_timeout, "
-        "normalize_span_names, name_rules, buckets",
+        "dimensions, status_message, target_info, instance_label, dialects, max_series, "
+        "idle_timeout, normalize_span_names, name_rules, buckets",
         "spanmill.yaml:22: span_metrics.buckets.tempo: bounds must ascend: 1ms follows 2ms",
         "spanmill.yaml:22: span_metrics.buckets.otel[1]: 2 has no unit: write 2s for seconds "
         "or 2ms for milliseconds",

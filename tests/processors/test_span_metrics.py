@@ -220,6 +220,14 @@ def test_the_job_joins_tempos_series_to_the_info_of_their_resource() -> None:
     assert jobs == ["shop", "eu/shop"]
 
 
+def test_instances_are_told_apart_where_it_is_asked_for() -> None:
+    settings = dataclasses.replace(SETTINGS, job=True, instance=True)
+    one, other = ({"service.instance.id": instance} for instance in "ab")
+    counted = Counted(settings).observe(Span(resource=one), Span(resource=other))
+    for name in ("traces_spanmetrics_calls_total", "traces_span_metrics_calls_total"):
+        assert [dict(labels)["instance"] for labels in counted.values(name)] == ["a", "b"]
+
+
 def test_services_of_one_name_in_two_namespaces_stay_apart_in_the_otel_dialect() -> None:
     settings = dataclasses.replace(SETTINGS, job=True)
     counted = Counted(settings).observe(Span(), Span(resource={"service.namespace": "eu"}))

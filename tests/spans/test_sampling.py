@@ -76,7 +76,7 @@ def test_the_decoder_weights_each_span_by_its_own_trace_state() -> None:
         *((10, 10.0), (2.5, 2.5), ("16", 16.0), (1, 1.0), (2**40, MAX_WEIGHT)),
         # What is no multiplier leaves the weight that the span had.
         *((0, 3.0), (-4, 3.0), (0.5, 3.0), ("often", 3.0), (True, 3.0), (None, 3.0), ((5,), 3.0)),
-        *((float("nan"), 3.0), (float("inf"), 3.0), ("1e999", 3.0), (10**400, 3.0)),
+        *((float("nan"), 3.0), (float("inf"), 3.0), ("1e999", 3.0), ("1_000", 3.0), (10**400, 3.0)),
     ],
 )
 def test_an_attribute_can_carry_the_multiplier(value: AttributeValue, weight: float) -> None:

@@ -7,15 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 from spanmill.config.section import Section
-from spanmill.config.value_types import Count
 
-Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 
 
 class ExemplarsConfig(Section):
     """Trace ids beside histogram buckets; `exemplars: null` turns them off."""
 
-    max_exemplars: Count = Field(
+    max_exemplars: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = Field(
         default=20_000, description="Exemplars kept at once, over all histograms."
     )
     kept_ratio: Ratio = Field(

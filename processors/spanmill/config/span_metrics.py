@@ -91,6 +91,11 @@ class SpanMetricsConfig(Section):
         description="Shows the attributes of resources in `traces_target_info`, and adds the label "
         "`job` that joins it to the span metrics.",
     )
+    instance_label: Flag = Field(
+        default=False,
+        description="Adds the label `instance` to the span metrics: as many series more as a "
+        "service has instances.",
+    )
     dialects: Annotated[tuple[Dialect, ...], Field(min_length=1), AfterValidator(_differ)] = Field(
         default=("tempo", "otel"),
         description="Names and labels to emit: those of Tempo, those of the Collector, or both.",
@@ -100,7 +105,8 @@ class SpanMetricsConfig(Section):
         description="Label sets kept at once; spans of further ones count in an overflow series.",
     )
     idle_timeout: Seconds = Field(
-        default=15 * 60.0, description="How long a label set stays without a span."
+        default=15 * 60.0,
+        description="How long a label set stays without a span; longer than scrapes are apart.",
     )
     normalize_span_names: Flag = Field(
         default=True,

@@ -58,6 +58,7 @@ def _span_metrics(config: SpanMetricsConfig) -> SpanMetricsSettings:
         idle_timeout_ns=_nanoseconds(config.idle_timeout),
         status_message=config.status_message,
         job=config.target_info,
+        instance=config.instance_label,
     )
 
 

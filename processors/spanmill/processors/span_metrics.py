@@ -22,7 +22,7 @@ from spanmill.series.label_values import label_value
 from spanmill.series.names import SpanNames
 from spanmill.series.registry import MILLISECONDS, SECONDS, LabelDialect, Registry
 from spanmill.series.snapshot import Family, LabelValues
-from spanmill.series.targets import job_of, service_of
+from spanmill.series.targets import instance_of, job_of, service_of
 from spanmill.spans.batch import (
     ABSENT,
     SPAN_KINDS,
@@ -44,7 +44,7 @@ class SpanMetricsSettings:
     """What is counted by what; `buckets_ns` has each dialect's bounds in nanoseconds.
 
     `dimensions` maps each attribute key to its label name. `status_message` adds that label to
-    errors, `job` the label that joins to `traces_target_info`.
+    errors, `instance` and `job` the labels that join to `traces_target_info`.
     """
 
     dialects: tuple[Dialect, ...]
@@ -54,6 +54,7 @@ class SpanMetricsSettings:
     idle_timeout_ns: int
     status_message: bool = False
     job: bool = False
+    instance: bool = False
 
 
 class SpanMetrics:
@@ -79,10 +80,12 @@ class SpanMetrics:
         self._names = names
         self._status_message = settings.status_message
         self._job = settings.job
+        self._instance = settings.instance
         common = (
             *("span_name", "span_kind", "status_code"),
             *(("status_message",) if settings.status_message else ()),
             *settings.dimensions.values(),
+            *(("instance",) if settings.instance else ()),
             *(("job",) if settings.job else ()),
         )
         self.label_sets = registry.label_sets(
@@ -174,9 +177,13 @@ class SpanMetrics:
             yield _dimension(column, key, row, resource)
 
     def _target(self, resource: Resource) -> tuple[str, ...]:
-        """The service and, where it is shown, the job of a resource."""
-        service = service_of(resource.attributes)
-        return (service, job_of(resource.attributes)) if self._job else (service,)
+        """The service of a resource and, where they are shown, its instance and job."""
+        attributes = resource.attributes
+        return (
+            service_of(attributes),
+            *((instance_of(attributes),) if self._instance else ()),
+            *((job_of(attributes),) if self._job else ()),
+        )
 
     def _expose_tempo(self, registry: Registry, layout: int) -> None:
         calls = Family("traces_spanmetrics_calls_total", "counter", "Spans by label set.")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from spanmill.series.hyperloglog import DistinctWindow, error_ratio, estimate, observe
 from spanmill.series.snapshot import LabelValues
 
-SERVICE_LABELS: Final = ("service", "service_name")
+SERVICE_LABELS: Final = ("service", "service_name", "client", "job")
 SHOWN_SERVICES: Final = 5
 SHOWN_EXAMPLES: Final = 5
 

@@ -57,6 +57,8 @@ def _multiplier(value: AttributeValue) -> float:
     """The attribute as a weight; 0 where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return 0.0
+    if isinstance(value, str) and "_" in value:  # which Python reads as a number
+        return 0.0
     try:
         number = float(value)
     except (ValueError, OverflowError):
