@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from spanmill.exporters.exposition.histograms import cumulative_counts
+from spanmill.exporters.exposition.label_cache import LabelCache
 from spanmill.exporters.exposition.numbers import bound_text, number_texts
 from spanmill.series.snapshot import (
     OVERFLOW_LABELS,
@@ -40,41 +42,35 @@ class Sample:
 
 
 class LabelTexts:
-    """The labels of series as text, made once for all families of one exposition."""
+    """The labels of series as text, made once for the families that share label sets."""
 
     def __init__(self) -> None:
-        self._escaped = _EscapedValues()
-        self._known: dict[tuple[str, ...], dict[LabelValues | None, str]] = {}
+        self._escaped: LabelCache[str, str] = LabelCache()
+        self._names: tuple[str, ...] = ()
+        self._known: LabelCache[LabelValues | None, str] = LabelCache()
 
-    def of(self, snapshot: FamilySnapshot) -> list[str]:
+    def of(self, snapshot: FamilySnapshot) -> Iterator[str]:
         """The labels of each series, as `a="1",b="2"`."""
         names = snapshot.label_names
-        known = self._known.setdefault(names, {})
+        if names != self._names:
+            self._names, self._known = names, LabelCache()
+        known = self._known
         pattern = ",".join(f'{name}="%s"' for name in names)
-        texts = []
         for values in snapshot.labels:
             text = known.get(values)
-            if text is None:
-                text = known[values] = self._text(names, values, pattern)
-            texts.append(text)
-        return texts
+            yield known.add(values, self._text(names, values, pattern)) if text is None else text
 
     def _text(self, names: tuple[str, ...], values: LabelValues | None, pattern: str) -> str:
-        escaped = self._escaped
         if values is None:
             return ",".join(f'{name}="{value}"' for name, value in OVERFLOW_LABELS)
         if all(values):
-            return pattern % tuple([escaped[value] for value in values])
+            return pattern % tuple([self._quoted(value) for value in values])
         pairs = zip(names, values, strict=True)
-        return ",".join(f'{name}="{escaped[value]}"' for name, value in pairs if value)
+        return ",".join(f'{name}="{self._quoted(value)}"' for name, value in pairs if value)
 
-
-class _EscapedValues(dict[str, str]):
-    """Label values by what they are once escaped, which few of them need."""
-
-    def __missing__(self, value: str) -> str:
-        escaped = self[value] = escape_quoted(value)
-        return escaped
+    def _quoted(self, value: str) -> str:
+        escaped = self._escaped.get(value)
+        return self._escaped.add(value, escape_quoted(value)) if escaped is None else escaped
 
 
 def escape_quoted(value: str) -> str:
@@ -107,7 +103,7 @@ def sample_values(snapshot: FamilySnapshot) -> npt.NDArray[np.float64]:
 
 def series_lines(
     lines: Sequence[Sample],
-    labels: Sequence[str],
+    labels: Iterator[str],
     values: npt.NDArray[np.float64],
     suffixes: Suffixes | None = None,
 ) -> Iterator[str]:
@@ -116,10 +112,10 @@ def series_lines(
     bare = "".join(_pattern(line, "") for line in lines)
     width = len(lines)
     incomplete = _incomplete(lines, values)
-    for begin in range(0, len(labels), _SERIES_AT_A_TIME):
+    for begin in range(0, len(values), _SERIES_AT_A_TIME):
         block = values[begin : begin + _SERIES_AT_A_TIME]
         texts = number_texts(block.ravel().tolist())
-        for i, label_text in enumerate(labels[begin : begin + _SERIES_AT_A_TIME]):
+        for i, label_text in enumerate(islice(labels, _SERIES_AT_A_TIME)):
             numbers = tuple(texts[i * width : (i + 1) * width])
             suffix = suffixes.get(begin + i) if suffixes else None
             if begin + i in incomplete:

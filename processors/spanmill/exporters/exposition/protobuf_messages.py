@@ -6,10 +6,11 @@ Field numbers are those of Prometheus's client_model, io/prometheus/client/metri
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from spanmill.exporters.exposition.exemplars import fitting_labels
+from spanmill.exporters.exposition.label_cache import LabelCache
 from spanmill.exporters.exposition.wire import (
     FIXED64,
     LENGTH,
@@ -33,31 +34,30 @@ _EXEMPLAR_TIMESTAMP = key(3, LENGTH)
 
 
 class LabelPairs:
-    """The labels of series as messages, made once for all families of one exposition."""
+    """The labels of series as messages, made once for the families that share label sets."""
 
     def __init__(self) -> None:
-        self._pairs: dict[str, dict[str, bytes]] = {}
-        self._known: dict[tuple[str, ...], dict[LabelValues | None, bytes]] = {}
+        self._pairs: LabelCache[tuple[str, str], bytes] = LabelCache()
+        self._names: tuple[str, ...] = ()
+        self._known: LabelCache[LabelValues | None, bytes] = LabelCache()
 
-    def of(self, snapshot: FamilySnapshot) -> list[bytes]:
+    def of(self, snapshot: FamilySnapshot) -> Iterator[bytes]:
         """The `label` fields of each series."""
         names = snapshot.label_names
-        known = self._known.setdefault(names, {})
+        if names != self._names:
+            self._names, self._known = names, LabelCache()
+        known = self._known
         for values in snapshot.labels:
-            if values not in known:
-                known[values] = self._fields(names, values)
-        return [known[values] for values in snapshot.labels]
+            fields = known.get(values)
+            yield known.add(values, self._fields(names, values)) if fields is None else fields
 
     def _fields(self, names: tuple[str, ...], values: LabelValues | None) -> bytes:
         pairs = OVERFLOW_LABELS if values is None else zip(names, values, strict=True)
-        return b"".join([self._field(name, value) for name, value in pairs if value])
+        return b"".join([self._field(pair) for pair in pairs if pair[1]])
 
-    def _field(self, name: str, value: str) -> bytes:
-        known = self._pairs.setdefault(name, {})
-        field = known.get(value)
-        if field is None:
-            field = known[value] = label_fields(((name, value),))
-        return field
+    def _field(self, pair: tuple[str, str]) -> bytes:
+        field = self._pairs.get(pair)
+        return self._pairs.add(pair, label_fields((pair,))) if field is None else field
 
 
 class CreatedStamps:
