@@ -1,8 +1,9 @@
 """Names and units in Prometheus's words.
 
-The cases of PUBLISHED_NAMES and PUBLISHED_LABELS are those of prometheus/otlptranslator at commit
-51da773 (v1.0.0 and later, Apache-2.0): metric_namer_test.go and label_namer_test.go, as far as
-they are about names that are escaped and get suffixes, without a namespace.
+The cases of PUBLISHED_NAMES are those of prometheus/otlptranslator at commit 51da773 (v1.0.0 and
+later, Apache-2.0): metric_namer_test.go, as far as they are about names that are escaped and get
+suffixes, without a namespace. LABELS_OF_THE_RECEIVER are what Prometheus 3.14 stores of the keys
+that are sent to its OTLP receiver.
 """
 
 from __future__ import annotations
@@ -105,23 +106,30 @@ PUBLISHED_NAMES = [
     ("energy", "J", "gauge", "energy_joules", "joules"),
 ]
 
-PUBLISHED_LABELS = {
+LABELS_OF_THE_RECEIVER = {
     "label:with:colons": "label_with_colons",
     "LabelWithCapitalLetters": "LabelWithCapitalLetters",
     "label!with&special$chars)": "label_with_special_chars_",
-    "label_with_foreign_characters_字符": "label_with_foreign_characters_",
+    "label_with_foreign_characters_字符": "label_with_foreign_characters___",
     "label.with.dots": "label_with_dots",
-    ".foo": "_foo",
+    ".foo": "key_foo",
     "123label": "key_123label",
-    "_label_starting_with_underscore": "_label_starting_with_underscore",
-    "__label_starting_with_2underscores": "_label_starting_with_2underscores",
-    "ようこそ": "",
-    "label__with__double__underscores": "label_with_double_underscores",
-    "label.name__with&&special##chars": "label_name_with_special_chars",
-    "__reserved__label__name__": "__reserved_label_name__",
-    "trailing_underscores___": "trailing_underscores_",
-    "": "",
-    "__": "",
+    "_label_starting_with_underscore": "key_label_starting_with_underscore",
+    "label__with__double__underscores": "label__with__double__underscores",
+    "label.name__with&&special##chars": "label_name__with__special__chars",
+    "trailing_underscores___": "trailing_underscores___",
+    "a..b": "a__b",
+    "é": "key_",
+    "_": "key_",
+}
+
+LABELS_THAT_THE_RECEIVER_RESERVES_OR_REFUSES = {
+    "__label_starting_with_2underscores": "key__label_starting_with_2underscores",
+    "__reserved__label__name__": "key__reserved__label__name__",
+    "..z": "key__z",
+    "ようこそ": "key_5d2340a39842",
+    "": "key_ddd9c40767f9",
+    "__": "key_360400a58e45",
 }
 
 
@@ -134,8 +142,15 @@ def test_names_are_those_of_prometheuss_translator(
     assert unit_name(unit) == expected_unit
 
 
-@pytest.mark.parametrize(("key", "expected"), PUBLISHED_LABELS.items())
-def test_labels_are_those_of_prometheuss_translator(key: str, expected: str) -> None:
+@pytest.mark.parametrize(("key", "expected"), LABELS_OF_THE_RECEIVER.items())
+def test_labels_are_those_of_prometheuss_receiver(key: str, expected: str) -> None:
+    assert label_name(key) == expected
+
+
+@pytest.mark.parametrize(("key", "expected"), LABELS_THAT_THE_RECEIVER_RESERVES_OR_REFUSES.items())
+def test_what_prometheuss_receiver_reserves_or_refuses_is_a_label_all_the_same(
+    key: str, expected: str
+) -> None:
     assert label_name(key) == expected
 
 
@@ -178,8 +193,12 @@ def test_every_name_can_be_shown_and_ends_in_its_unit(name: str, unit: str, kind
 
 @given(st.text(max_size=20))
 def test_every_label_can_be_shown(key: str) -> None:
-    name = label_name(key)
-    assert not name or re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)
+    assert re.fullmatch("(?!__)[a-zA-Z_][a-zA-Z0-9_]*", label_name(key))
+
+
+@given(st.lists(st.text("город城市_", min_size=2, max_size=6), unique=True, max_size=8))
+def test_keys_of_which_nothing_can_be_kept_have_labels_of_their_own(keys: list[str]) -> None:
+    assert len({label_name(key) for key in keys}) == len(keys)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from points.otlp_metrics import (
+    DELTA,
     NOW,
     SECOND,
     Scalar,
@@ -50,15 +51,36 @@ def test_keys_that_become_one_label_are_joined_in_the_order_of_the_keys() -> Non
     assert labels_of({"a_b": "2", "a.b": "1", "a/b": "3"}) == (("a_b", "1;3;2"),)
 
 
-def test_empty_values_and_keys_without_a_letter_are_no_labels() -> None:
-    assert labels_of({"a": "", "b": None, "": "x", "日": "x", "k": "v"}) == (("k", "v"),)
+def test_empty_values_are_no_labels() -> None:
+    assert labels_of({"a": "", "b": None, "k": "v"}) == (("k", "v"),)
 
 
 def test_long_values_are_cut() -> None:
-    assert labels_of({"a": "x" * 10_000, "b.c": "y" * 1000, "b/c": "z" * 1000}) == (
-        ("a", "x" * 1024),
-        ("b_c", "y" * 1000 + ";" + "z" * 23),
-    )
+    (_, one), (_, joined) = labels_of({"a": "x" * 10_000, "b.c": "y" * 1000, "b/c": "z" * 1000})
+    assert one[:1012] == "x" * 1011 + "~"
+    assert joined[:1012] == "y" * 1000 + ";" + "z" * 10 + "~"
+    assert len(one) == len(joined) == 1024
+
+
+def test_series_stay_apart_whose_keys_or_values_cant_be_shown_whole() -> None:
+    shown = Shown()
+    apart: list[dict[str, Scalar | None]] = [
+        {"город": "A"},
+        {"город": "B"},
+        {"城市": "C"},
+        {"": "D"},
+        {"__name__": "E"},
+        {"k" * 2000: "F"},
+        {"long": "x" * 1024 + "1"},
+        {"long": "x" * 1024 + "2"},
+    ]
+    points = [number(float(i), attributes=attributes) for i, attributes in enumerate(apart)]
+    changes = [number(float(i), attributes=attributes) for i, attributes in enumerate(apart)]
+    shown.send(request(gauge(*points), counter(*changes, temporality=DELTA)))
+    shown.scrape()
+    assert sorted(shown.values("g").values()) == list(range(len(apart)))
+    assert sorted(shown.values("c_total").values()) == list(range(len(apart)))
+    assert shown.filtered() == {}
 
 
 @pytest.mark.parametrize("value", ['"', "\\", "\n", "\u202e", "\0", "\\n", "\x85", "{"])

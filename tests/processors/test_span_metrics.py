@@ -111,7 +111,7 @@ def test_a_duration_on_a_bound_belongs_to_the_bucket_below() -> None:
         (True, "true"),
         (1.5, "1.5"),
         (b"\x01", "AQ=="),
-        (("a", 1), '["a", 1]'),
+        (("a", 1), '["a",1]'),
     ],
 )
 def test_a_service_name_of_any_type_has_a_label(given_name: object, shown: str) -> None:

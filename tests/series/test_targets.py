@@ -38,7 +38,7 @@ def test_keys_that_become_one_name_share_it_in_the_order_of_the_keys() -> None:
 
 def test_names_that_prometheus_keeps_for_itself_are_not_taken() -> None:
     labels = dict(info_labels({"job": "x", "instance": "y", "__name__": "z"}))
-    assert labels == {"exported_job": "x", "exported_instance": "y"}
+    assert labels == {"exported_job": "x", "exported_instance": "y", "key__name__": "z"}
 
 
 def test_hostile_resources_stay_small() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from spanmill.points.batch import Metric
+from spanmill.points.digest import short_digest
 
 FamilyKind = Literal["counter", "gauge", "histogram", "summary", "unknown"]
 
@@ -54,8 +55,7 @@ _PER_UNITS: Final[Mapping[str, str]] = {
     "y": "year",
 }
 _NO_NAME_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9:]+")
-_NO_LABEL_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9]+")
-_RESERVED_LABEL: Final = re.compile(r"__(.*)__", re.DOTALL)
+_NO_LABEL_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9_]")
 _DIGITS: Final = frozenset("0123456789")
 
 
@@ -107,14 +107,18 @@ def unit_name(unit: str) -> str:
 
 
 def label_name(key: str) -> str:
-    """An attribute's key as a label's name; empty where nothing of it could be kept."""
-    reserved = _RESERVED_LABEL.fullmatch(key)
-    if reserved is not None:
-        name = f"__{_NO_LABEL_CHARACTER.sub('_', reserved[1])}__"
-    else:
-        name = _NO_LABEL_CHARACTER.sub("_", key)
-    if not name.strip("_"):
-        return ""
+    """An attribute's key as a label's name.
+
+    As Prometheus's OTLP receiver makes it by default: `_` for each other character, and `key` in
+    front of one `_`. Two `_` in front get it too, since OpenMetrics keeps such names for itself.
+    A key of several characters, or none, of which nothing can be kept is called by its digest:
+    that receiver refuses it.
+    """
+    name = _NO_LABEL_CHARACTER.sub("_", key)
+    if name != "_" and not name.strip("_"):
+        return f"key_{short_digest(key)}"
+    if name[0] == "_":
+        return f"key{name}"
     return f"key_{name}" if name[0] in _DIGITS else name
 
 

@@ -13,7 +13,7 @@ from spanmill.points.attributes import read_attributes
 from spanmill.points.batch import Attributes, MetricScope, PointExemplar
 from spanmill.points.names import FamilyKind
 from spanmill.series.attribute_labels import attribute_labels
-from spanmill.series.label_values import label_text, label_value
+from spanmill.series.label_values import attribute_text, distinct_text
 from spanmill.series.snapshot import Exemplar, LabelValues
 from spanmill.series.targets import IDENTITY
 
@@ -43,8 +43,10 @@ def series_labels(attributes: Attributes, common: Mapping[str, str], kind: Famil
 def sender_labels(resource: Attributes) -> dict[str, str]:
     """`job` and `instance` of a resource, as far as it says them."""
     values = read_attributes(resource)
-    service, namespace, instance = (label_value(values.get(key)) for key in IDENTITY)
-    job = f"{namespace}/{service}" if namespace and service else service
+    service, namespace, instance = (
+        distinct_text(attribute_text(values.get(key))) for key in IDENTITY
+    )
+    job = distinct_text(f"{namespace}/{service}") if namespace and service else service
     return {name: text for name, text in (("job", job), ("instance", instance)) if text}
 
 
@@ -64,7 +66,7 @@ def scope_labels(scope: MetricScope) -> dict[str, str]:
         "otel_scope_schema_url": scope.schema_url,
     }
     return attribute_labels(attributes, set()) | {
-        name: label_text(text) for name, text in own.items() if text
+        name: distinct_text(text) for name, text in own.items() if text
     }
 
 
