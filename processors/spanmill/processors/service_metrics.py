@@ -37,7 +37,11 @@ from spanmill.telemetry import Telemetry
 _TARGET_INFO: Final = Family("target_info", "gauge", "Attributes of what sends metrics.")
 _LONGEST_NAME: Final = 1024
 _LONGEST_CACHED_TEXT: Final = 4096
-_KEYS_PER_SERIES: Final = 2
+_KEYS_PER_SERIES: Final = 3
+
+
+_StreamKey = tuple[object, ...]
+_Spelling = tuple[str, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +66,25 @@ class _Stream:
     """What the points of one metric, sender and scope have in common.
 
     `series` finds a series by the attributes as they were sent, without translating them.
-    `family` is None where the name can't be translated.
+    `family` is None where the name can't be translated. It is `remembered` under its key from
+    the first series that it finds.
     """
 
+    key: _StreamKey
     family: Family | None
     labels: Mapping[str, str]
     kind: FamilyKind
     series: dict[Attributes, PassedThroughSeries] = field(default_factory=dict)
+    remembered: bool = False
 
 
 class ServiceMetrics:
     """Keeps the latest value of each series that services send.
 
-    What was sent is remembered to find its series fast: at most two keys a series, of at most
-    4 KiB. `PassedThrough` states the bound of the series themselves.
+    What was sent is remembered to find its series fast: at most three keys a series (its own, its
+    metric's, its sender's), of at most 4 KiB; what found none is forgotten at once.
+    `PassedThrough` states the bound of the series themselves. While there is no room for more of
+    them, a metric whose family isn't there costs two look-ups.
     """
 
     name = "service_metrics"
@@ -87,8 +96,11 @@ class ServiceMetrics:
         self._telemetry = telemetry
         self._store = PassedThrough(registry, settings.max_series)
         self._senders: dict[Attributes, _Sender] = {}
+        self._last_sender: tuple[Attributes, _Sender] | None = None
         self._targets: dict[tuple[str, str], PassedThroughSeries] = {}
-        self._streams: dict[tuple[object, ...], _Stream] = {}
+        self._streams: dict[_StreamKey, _Stream] = {}
+        self._spellings: dict[_Spelling, str] = {}
+        self._all_spelled = True
         self._keys = 0
         self._filtered = registry.counter(
             "spanmill_metric_points_filtered_total",
@@ -133,21 +145,29 @@ class ServiceMetrics:
         if not self._store.expire(now_ns - self._settings.stale_after_ns):
             return
         self._targets = {key: one for key, one in self._targets.items() if one.live}
-        streams: dict[tuple[object, ...], _Stream] = {}
+        streams: dict[_StreamKey, _Stream] = {}
         for key, stream in self._streams.items():
             stream.series = {sent: one for sent, one in stream.series.items() if one.live}
             if stream.series:
                 streams[key] = stream
         self._streams = streams
         self._senders.clear()
+        self._last_sender = None
         self._keys = len(streams) + sum(len(stream.series) for stream in streams.values())
+        self._spellings = {s: name for s, name in self._spellings.items() if name in self._store}
+        self._all_spelled = self._all_spelled or not len(self._store)
 
     def _observe_metric(self, metric: Metric, arrival_ns: int, outcomes: Counter[str]) -> None:
+        key = _stream_key(metric)
+        stream = self._streams.get(key)
+        if stream is None and self._store.full and not self._may_be_shown(metric):
+            outcomes["overflow"] += len(metric.points)
+            return
         sender = self._sender(metric.resource)
         if sender.seen_ns != arrival_ns:
             sender.seen_ns = arrival_ns
             self._show_target(sender, arrival_ns)
-        stream = self._stream(metric, sender)
+        stream = stream or _stream_of(metric, key, sender)
         if stream.family is None:
             outcomes["no_name"] += len(metric.points)
             return
@@ -192,50 +212,67 @@ class ServiceMetrics:
             metric.temporality,
             stream.kind not in ("gauge", "unknown"),
         )
-        if isinstance(found, PassedThroughSeries) and _is_short(point.attributes):
-            self._make_room_for_key()
-            stream.series[point.attributes] = found
+        if isinstance(found, PassedThroughSeries):
+            if not stream.remembered:
+                self._remember(stream, metric)
+            if _is_short(point.attributes):
+                self._make_room_for_key()
+                if stream.remembered:
+                    stream.series[point.attributes] = found
+                    self._keys += 1
         return found
 
-    def _stream(self, metric: Metric, sender: _Sender) -> _Stream:
-        key = (
-            *(metric.resource, metric.scope, metric.name, metric.unit, metric.type),
-            *(metric.temporality, metric.monotonic, metric.metadata),
-        )
-        stream = self._streams.get(key)
-        if stream is not None:
-            return stream
+    def _may_be_shown(self, metric: Metric) -> bool:
+        """Whether a family of the metric's name may be there, found out without a claim."""
+        if self._all_spelled:
+            return _spelling(metric) in self._spellings
         translated = translated_name(metric)
-        kind = family_kind(metric)
-        family = None
-        if translated is not None and len(translated.name) <= _LONGEST_NAME:
-            text = label_text(metric.description)
-            family = Family(translated.name, kind, text, translated.unit)
-        stream = _Stream(family, {**scope_labels(metric.scope), **sender.labels}, kind)
-        scope = metric.scope
-        texts = (scope.name, scope.version, scope.schema_url, metric.name, metric.unit)
-        if _is_short((*texts, *metric.resource, *scope.attributes, *metric.metadata)):
-            self._make_room_for_key()
-            self._streams[key] = stream
-        return stream
+        return translated is not None and translated.name in self._store
 
     def _sender(self, resource: Attributes) -> _Sender:
+        # Those that have found no series aren't remembered, but metrics of one come together.
+        if self._last_sender is not None and self._last_sender[0] == resource:
+            return self._last_sender[1]
         sender = self._senders.get(resource)
         if sender is None:
             labels = sender_labels(resource)
             sender = _Sender(labels, target_labels(resource, labels))
-            if _is_short(resource):
-                self._make_room_for_key()
-                self._senders[resource] = sender
+        self._last_sender = (resource, sender)
         return sender
+
+    def _remember(self, stream: _Stream, metric: Metric) -> None:
+        """Find a stream that has a series, its sender and its family's name fast from now on."""
+        self._remember_spelling(stream, metric)
+        scope = metric.scope
+        texts = (scope.name, scope.version, scope.schema_url, metric.name, metric.unit)
+        if not _is_short((*texts, *metric.resource, *scope.attributes, *metric.metadata)):
+            return
+        if metric.resource not in self._senders:
+            self._make_room_for_key()
+            self._senders[metric.resource] = self._sender(metric.resource)
+            self._keys += 1
+        self._make_room_for_key()
+        self._streams[stream.key] = stream
+        self._keys += 1
+        stream.remembered = True
+
+    def _remember_spelling(self, stream: _Stream, metric: Metric) -> None:
+        assert stream.family is not None, "it has a series"
+        if len(self._spellings) >= _KEYS_PER_SERIES * self._settings.max_series:
+            self._spellings.clear()
+            self._all_spelled = False
+        if self._all_spelled:
+            self._spellings[_spelling(metric)] = stream.family.name
 
     def _make_room_for_key(self) -> None:
         # What is remembered can be found anew: to forget all of it at times costs little.
         if self._keys >= _KEYS_PER_SERIES * self._settings.max_series:
+            for stream in self._streams.values():
+                stream.remembered = False
+                stream.series.clear()
             self._streams.clear()
             self._senders.clear()
             self._keys = 0
-        self._keys += 1
 
     def _show_target(self, sender: _Sender, arrival_ns: int) -> None:
         """Show the attributes of a resource; of one `job` and `instance` the latest stand."""
@@ -255,6 +292,28 @@ class ServiceMetrics:
             series.take(NumberPoint((), 0, arrival_ns, True, 1, ()), arrival_ns)
             self._targets[identity] = series
         self._store.close(family)
+
+
+def _stream_key(metric: Metric) -> _StreamKey:
+    return (
+        *(metric.resource, metric.scope, metric.name, metric.unit, metric.type),
+        *(metric.temporality, metric.monotonic, metric.metadata),
+    )
+
+
+def _spelling(metric: Metric) -> _Spelling:
+    """All that a family's name is made of."""
+    return (metric.name, metric.unit, metric.type, metric.monotonic)
+
+
+def _stream_of(metric: Metric, key: _StreamKey, sender: _Sender) -> _Stream:
+    translated = translated_name(metric)
+    kind = family_kind(metric)
+    family = None
+    if translated is not None and len(translated.name) <= _LONGEST_NAME:
+        text = label_text(metric.description)
+        family = Family(translated.name, kind, text, translated.unit)
+    return _Stream(key, family, {**scope_labels(metric.scope), **sender.labels}, kind)
 
 
 def _is_short(texts: tuple[str | bytes, ...]) -> bool:

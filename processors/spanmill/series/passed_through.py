@@ -68,6 +68,15 @@ class PassedThrough:
         """What the series take, as the limit counts it."""
         return self._bytes
 
+    @property
+    def full(self) -> bool:
+        """Whether not even the smallest series would find room."""
+        return self._count >= self.limit or not self._has_room(_SERIES_BYTES)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a family of this name has a series."""
+        return name in self._families
+
     def open(self, family: Family) -> PassedThroughFamily | None:
         """The family of this name, claimed if it isn't there yet; None where it can't be shown.
 
