@@ -69,6 +69,32 @@ def test_no_metric_breaks_the_scrape_by_its_name(metric: pb.Metric) -> None:
     assert sum(shown.books().values()) == 2
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        gauge(number(1), name="target_info"),
+        gauge(number(1), name="target.info"),
+        counter(number(1), name="target_info"),
+        histogram(buckets([], [1]), name="target_info"),
+    ],
+    ids=["same type", "other spelling", "counter", "histogram"],
+)
+def test_no_service_can_take_target_info(metric: pb.Metric) -> None:
+    shown = Shown(stale_after_ns=60 * SECOND)
+    for arrival in (NOW, NOW + 60 * SECOND):
+        shown.send(request(metric, resource={"service.name": "first"}), arrival=arrival)
+        shown.send(
+            request(
+                gauge(number(1, time=arrival)), resource={"service.name": "shop", "host.name": "h"}
+            ),
+            arrival=arrival,
+        )
+        assert shown.values("target_info") == {(("host_name", "h"), ("job", "shop")): 1.0}
+        shown.tick(arrival + 60 * SECOND)
+        assert shown.names() == []
+    assert shown.filtered() == {"conflict": 2}
+
+
 def test_delta_and_cumulative_points_of_one_series_do_not_mix() -> None:
     shown = Shown()
     shown.send(request(counter(number(5))))

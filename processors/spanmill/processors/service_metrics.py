@@ -95,6 +95,7 @@ class ServiceMetrics:
         self._settings = settings
         self._telemetry = telemetry
         self._store = PassedThrough(registry, settings.max_series)
+        self._target_family = self._store.own(_TARGET_INFO)
         self._senders: dict[Attributes, _Sender] = {}
         self._last_sender: tuple[Attributes, _Sender] | None = None
         self._targets: dict[tuple[str, str], PassedThroughSeries] = {}
@@ -278,20 +279,14 @@ class ServiceMetrics:
         """Show the attributes of a resource; of one `job` and `instance` the latest stand."""
         if sender.target is None:
             return
-        family = self._store.open(_TARGET_INFO)
-        if family is None:
-            if self._store.is_new_conflict(_TARGET_INFO):
-                self._telemetry.family_conflicts.add(1)
-            return
         identity = (sender.labels.get("job", ""), sender.labels.get("instance", ""))
         shown = self._targets.get(identity)
         if shown is not None and shown.live and shown.labels != sender.target:
-            self._store.remove(family, shown)
-        series = self._store.series(family, sender.target, NumberPoint, "", False)
+            self._store.remove(self._target_family, shown)
+        series = self._store.series(self._target_family, sender.target, NumberPoint, "", False)
         if isinstance(series, PassedThroughSeries):
             series.take(NumberPoint((), 0, arrival_ns, True, 1, ()), arrival_ns)
             self._targets[identity] = series
-        self._store.close(family)
 
 
 def _stream_key(metric: Metric) -> _StreamKey:

@@ -35,9 +35,13 @@ _REMEMBERED_CONFLICTS: Final = 1000
 
 @dataclass(slots=True)
 class PassedThroughFamily:
-    """A family that holds its names, and its series by their labels."""
+    """A family that holds its names, and its series by their labels.
+
+    One that is `own` is filled here, not by services, and keeps its names for good.
+    """
 
     family: Family
+    own: bool = False
     series: dict[Labels, PassedThroughSeries] = field(default_factory=dict)
 
 
@@ -74,14 +78,24 @@ class PassedThrough:
         return self._count >= self.limit or not self._has_room(_SERIES_BYTES)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a family of this name has a series."""
+        """Whether a family of this name is there."""
         return name in self._families
+
+    def own(self, family: Family) -> PassedThroughFamily:
+        """A family that no service can fill or take the name of.
+
+        Raises FamilyConflictError where the name is taken.
+        """
+        self._registry.claim(family)
+        owned = self._families[family.name] = PassedThroughFamily(family, own=True)
+        return owned
 
     def open(self, family: Family) -> PassedThroughFamily | None:
         """The family of this name, claimed if it isn't there yet; None where it can't be shown.
 
-        That is where its type or unit contradicts what is shown under one of its names. A
-        different help text doesn't: the first one stays. `close` must follow.
+        That is where its type or unit contradicts what is shown under one of its names,
+        or its name isn't for services. A different help text doesn't matter: the first one stays.
+        `close` must follow.
         """
         known = self._families.get(family.name)
         if known is None:
@@ -90,11 +104,13 @@ class PassedThrough:
             except FamilyConflictError:
                 return None
             known = self._families[family.name] = PassedThroughFamily(family)
-        return known if _agree(known.family, family) else None
+        return known if not known.own and _agree(known.family, family) else None
 
     def close(self, family: PassedThroughFamily) -> None:
         """Give up the names of a family that has got no series."""
-        if not family.series and self._families.pop(family.family.name, None) is not None:
+        if family.own or family.series:
+            return
+        if self._families.pop(family.family.name, None) is not None:
             self._registry.release(family.family)
 
     def is_new_conflict(self, family: Family) -> bool:
