@@ -131,7 +131,8 @@ class Telemetry:
         )
         self.family_conflicts = registry.counter(
             "spanmill_family_conflicts_total",
-            "Metric families dropped because their type or unit contradicts one that is there.",
+            "Metrics of services, each in each request, that weren't shown because another type or "
+            "unit holds their name.",
         )
         self.processor_errors = registry.counter(
             "spanmill_processor_errors_total",

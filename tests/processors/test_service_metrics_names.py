@@ -40,11 +40,28 @@ def test_two_types_of_one_name_show_the_first_until_it_is_gone(
     with caplog.at_level(logging.WARNING):
         shown.send(request(gauge(number(1), name="x")), second, second, arrival=NOW)
     assert shown.family("x").type == "gauge"
-    assert (shown.conflicts(), shown.filtered()) == (1, {"conflict": 2})
+    assert (shown.conflicts(), shown.filtered()) == (2, {"conflict": 2})
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     shown.tick(NOW + 60 * SECOND)
     shown.send(second, arrival=NOW + 61 * SECOND)
     assert shown.family("x").type == "summary"
+
+
+def test_many_conflicts_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    shown = Shown(max_series=5000)
+    names = [f"x.{i}" for i in range(1001)]
+    shown.send(request(*(gauge(number(1), name=name) for name in names)))
+    others = request(*(summary(quantiles([]), name=name) for name in names))
+    minute = NOW // (60 * SECOND) * 60 * SECOND
+    with caplog.at_level(logging.WARNING):
+        shown.send(others, others, others, arrival=minute)
+        assert len(caplog.records) == 10
+        shown.tick(minute + 59 * SECOND)
+        assert len(caplog.records) == 10
+        shown.tick(minute + 60 * SECOND)
+        assert len(caplog.records) == 11
+    assert vars(caplog.records[-1])["conflicts"] == 3 * 1001 - 10
+    assert shown.conflicts() == 3 * 1001
 
 
 @pytest.mark.parametrize(

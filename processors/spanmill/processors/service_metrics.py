@@ -22,6 +22,7 @@ from spanmill.points.exponential import LOWEST_SCHEMA
 from spanmill.points.names import FamilyKind, family_kind, translated_name
 from spanmill.series.label_values import label_text
 from spanmill.series.passed_through import PassedThrough, PassedThroughFamily
+from spanmill.series.passed_through_conflicts import ConflictLog
 from spanmill.series.passed_through_labels import (
     Labels,
     scope_labels,
@@ -95,6 +96,7 @@ class ServiceMetrics:
         self._settings = settings
         self._telemetry = telemetry
         self._store = PassedThrough(registry, settings.max_series)
+        self._conflicts = ConflictLog()
         self._target_family = self._store.own(_TARGET_INFO)
         self._senders: dict[Attributes, _Sender] = {}
         self._last_sender: tuple[Attributes, _Sender] | None = None
@@ -132,6 +134,9 @@ class ServiceMetrics:
             self._observe_metric(metric, batch.arrival_ns, outcomes)
         own = outcomes.pop("counted", 0)
         overflowed = outcomes.pop("overflow", 0)
+        conflicts = outcomes.pop("family_conflicts", 0)
+        if conflicts:
+            self._telemetry.family_conflicts.add(conflicts)
         accepted = self._telemetry.points_accepted
         if own:
             accepted.add(own, "counted_own")
@@ -143,6 +148,7 @@ class ServiceMetrics:
 
     def tick(self, now_ns: int) -> None:
         """Let the series disappear that got no point for `stale_after`."""
+        self._conflicts.tick(now_ns)
         if not self._store.expire(now_ns - self._settings.stale_after_ns):
             return
         self._targets = {key: one for key, one in self._targets.items() if one.live}
@@ -175,8 +181,8 @@ class ServiceMetrics:
         family = self._store.open(stream.family)
         if family is None:
             outcomes["conflict"] += len(metric.points)
-            if self._store.is_new_conflict(stream.family):
-                self._telemetry.family_conflicts.add(1)
+            outcomes["family_conflicts"] += 1
+            self._conflicts.note(stream.family, arrival_ns)
             return
         for point in metric.points:
             outcomes[self._observe_point(metric, stream, family, point, arrival_ns)] += 1

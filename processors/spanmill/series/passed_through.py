@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -22,15 +21,12 @@ from spanmill.series.passed_through_snapshot import family_snapshots
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Family, FamilySnapshot
 
-_log = logging.getLogger(__name__)
-
 BYTES_PER_SERIES: Final = 4096
 """What series may take on average, as estimated: many labels or buckets make room for fewer."""
 
 _SERIES_BYTES: Final = 700
 _TEXT_BYTES: Final = 60
 _CELL_BYTES: Final = 40
-_REMEMBERED_CONFLICTS: Final = 1000
 
 
 @dataclass(slots=True)
@@ -58,7 +54,6 @@ class PassedThrough:
         self._registry = registry
         self.limit = max_series
         self._families: dict[str, PassedThroughFamily] = {}
-        self._conflicts: dict[Family, None] = {}
         self._count = 0
         self._bytes = 0
         self._exemplars = 0
@@ -112,23 +107,6 @@ class PassedThrough:
             return
         if self._families.pop(family.family.name, None) is not None:
             self._registry.release(family.family)
-
-    def is_new_conflict(self, family: Family) -> bool:
-        """Whether a family that can't be shown is met for the first time; logs it then.
-
-        The last 1,000 of them are remembered.
-        """
-        conflict = Family(family.name, family.type, "", family.unit)
-        if conflict in self._conflicts:
-            return False
-        if len(self._conflicts) == _REMEMBERED_CONFLICTS:
-            del self._conflicts[next(iter(self._conflicts))]
-        self._conflicts[conflict] = None
-        _log.warning(
-            "a service's metric can't be shown: its name is taken by one of another type or unit",
-            extra={"metric": family.name, "type": family.type, "unit": family.unit},
-        )
-        return True
 
     def series(
         self,
