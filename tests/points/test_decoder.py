@@ -165,6 +165,13 @@ def without_temporality(metric: pb.Metric) -> pb.Metric:
     return metric
 
 
+def with_sum(
+    point: pb.ExponentialHistogramDataPoint, total: float
+) -> pb.ExponentialHistogramDataPoint:
+    point.sum = total
+    return point
+
+
 REJECTED = {
     "no name": (gauge(number(1), name=""), "no_name"),
     "no temporality": (
@@ -180,6 +187,18 @@ REJECTED = {
     "a negative counter": (counter(number(-1)), "invalid_sum"),
     "a counter of NaN": (counter(number(math.nan)), "invalid_sum"),
     "an infinite counter": (counter(number(math.inf)), "invalid_sum"),
+    "a delta histogram with a sum of NaN": (
+        histogram(buckets([1.0], [1, 2], total=math.nan), temporality=DELTA),
+        "invalid_sum",
+    ),
+    "a delta histogram with an infinite sum": (
+        histogram(buckets([1.0], [1, 2], total=-math.inf), temporality=DELTA),
+        "invalid_sum",
+    ),
+    "an exponential delta histogram with a sum of NaN": (
+        exponential(with_sum(native([1]), math.nan), temporality=DELTA),
+        "invalid_sum",
+    ),
     "an infinite change": (
         counter(number(-math.inf), temporality=DELTA, monotonic=False),
         "invalid_sum",

@@ -144,3 +144,26 @@ def test_summaries_have_no_sum() -> None:
     assert not can_merge(point, point)
     with pytest.raises(TypeError):
         merged(point, point)
+
+
+def without_a_sum(point: HistogramPoint, total: int = 3) -> HistogramPoint:
+    return point._replace(sum=math.nan, total=total)
+
+
+@given(histograms().filter(lambda point: point.total > 0))
+def test_histograms_with_a_sum_and_without_arent_added(point: HistogramPoint) -> None:
+    assert not can_merge(point, without_a_sum(point))
+    assert not can_merge(without_a_sum(point), point)
+    both = merged(without_a_sum(point), without_a_sum(point))
+    assert isinstance(both, HistogramPoint)
+    assert math.isnan(both.sum)
+
+
+@given(histograms())
+def test_a_histogram_that_observed_nothing_needs_no_sum(point: HistogramPoint) -> None:
+    nothing = without_a_sum(point, total=0)._replace(counts=(0, 0, 0))
+    for left, right in ((point, nothing), (nothing, point)):
+        assert can_merge(left, right)
+        whole = merged(left, right)
+        assert isinstance(whole, HistogramPoint)
+        assert (whole.sum, whole.total) == (point.sum, point.total)

@@ -194,3 +194,19 @@ def test_deltas_without_a_start_are_added_up_since_the_first_arrived() -> None:
     shown.send(request(counter(*points, temporality=DELTA)), arrival=NOW + 5)
     assert list(shown.values("c_total").values()) == [3.0]
     assert shown.created("c_total") == (NOW + 5) / 1e9
+
+
+def test_a_histogram_whose_points_begin_or_cease_to_have_a_sum_begins_anew() -> None:
+    shown = Shown()
+    sums = [1.0, 2.0, None, None, 5.0]
+    expected = [(2, 1.0), (4, 3.0), (2, None), (4, None), (2, 5.0)]
+    for i, (total, (count, sum_)) in enumerate(zip(sums, expected, strict=True)):
+        start, end = NOW + i * SECOND, NOW + (i + 1) * SECOND
+        point = buckets([1.0], [1, 1], total=total, start=start, time=end)
+        shown.send(request(histogram(point, temporality=DELTA)), arrival=end)
+        (snapshot,) = shown.snapshots("h")
+        assert isinstance(snapshot.data, Histograms)
+        assert snapshot.data.counts.tolist() == [count]
+        shown_sum = float(snapshot.data.sums[0])
+        assert shown_sum == sum_ if sum_ is not None else np.isnan(shown_sum)
+    assert snapshot.created.tolist() == [(NOW + 4 * SECOND) / 1e9]

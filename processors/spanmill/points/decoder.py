@@ -22,8 +22,8 @@ POINT_REJECTION_REASONS: Final[Mapping[str, str]] = {
     "no_name": "a metric must have a name",
     "no_temporality": "the temporality of a sum or histogram must be delta or cumulative",
     "no_value": "a number must have a value unless it is flagged as not recorded",
-    "invalid_sum": "a monotonic sum must not be negative, and neither it nor a delta infinite or "
-    "NaN",
+    "invalid_sum": "a monotonic sum must not be negative, and neither it nor a delta, nor the sum "
+    "of a delta histogram, infinite or NaN",
     "invalid_bounds": "the bounds of a histogram must be finite and ascending, and its buckets "
     "one more than its bounds",
     "invalid_counts": "the buckets of a histogram must sum to its count",

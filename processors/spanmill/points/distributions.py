@@ -25,7 +25,7 @@ from spanmill.points.exponential import (
     steps_to_fit,
     trimmed,
 )
-from spanmill.points.numbers import NO_RECORDED_VALUE, read_exemplars
+from spanmill.points.numbers import NO_RECORDED_VALUE, canonical, read_exemplars
 
 MOST_BUCKETS_SENT: Final = 16_384
 """Buckets of a point as it is sent, on either side of 0."""
@@ -54,11 +54,16 @@ def read_histogram(point: pb.HistogramDataPoint) -> HistogramPoint | str:
         point.time_unix_nano,
         recorded,
         point.count,
-        point.sum if point.HasField("sum") else math.nan,
+        canonical(point.sum) if point.HasField("sum") else math.nan,
         bounds,
         counts,
         read_exemplars(point.exemplars),
     )
+
+
+def read_histogram_change(point: pb.HistogramDataPoint) -> HistogramPoint | str:
+    """A delta point of an explicit histogram, or the reason of its rejection."""
+    return _finite_sum(point) or read_histogram(point)
 
 
 def read_exponential(point: pb.ExponentialHistogramDataPoint) -> ExponentialPoint | str:
@@ -85,7 +90,7 @@ def read_exponential(point: pb.ExponentialHistogramDataPoint) -> ExponentialPoin
         point.time_unix_nano,
         recorded,
         point.count,
-        point.sum if point.HasField("sum") else math.nan,
+        canonical(point.sum) if point.HasField("sum") else math.nan,
         scale,
         point.zero_count,
         point.zero_threshold,
@@ -93,6 +98,11 @@ def read_exponential(point: pb.ExponentialHistogramDataPoint) -> ExponentialPoin
         negative,
         read_exemplars(point.exemplars),
     )
+
+
+def read_exponential_change(point: pb.ExponentialHistogramDataPoint) -> ExponentialPoint | str:
+    """A delta point of an exponential histogram, or the reason of its rejection."""
+    return _finite_sum(point) or read_exponential(point)
 
 
 def read_summary(point: pb.SummaryDataPoint) -> SummaryPoint | str:
@@ -108,10 +118,16 @@ def read_summary(point: pb.SummaryDataPoint) -> SummaryPoint | str:
         point.time_unix_nano,
         recorded,
         point.count,
-        point.sum,
+        canonical(point.sum),
         quantiles,
-        tuple(value for _, value in pairs),
+        tuple(canonical(value) for _, value in pairs),
     )
+
+
+def _finite_sum(point: pb.HistogramDataPoint | pb.ExponentialHistogramDataPoint) -> str:
+    """Why a delta's sum can't be added up; empty where it can, or where there is none."""
+    finite = math.isfinite(point.sum) or point.flags & NO_RECORDED_VALUE
+    return "" if finite else "invalid_sum"
 
 
 def _ascending(numbers: tuple[float, ...]) -> bool:

@@ -25,12 +25,21 @@ from spanmill.points.exponential import added, lowered, steps_to_fit, trimmed
 MOST_BUCKETS_KEPT: Final = 160
 """On either side of 0; the scale of a sum is lowered until they do, as OpenTelemetry's SDKs do."""
 
+_Distribution = HistogramPoint | ExponentialPoint
+
 
 def can_merge(left: Point, right: Point) -> bool:
-    """Whether the sum of two points says something: histograms need the same bounds."""
+    """Whether the sum of two points says something.
+
+    Histograms need the same bounds, and a sum each or neither of them: else their count and their
+    sum would be of different intervals. One that observed nothing needs none.
+    """
     if isinstance(left, HistogramPoint) and isinstance(right, HistogramPoint):
-        return left.bounds == right.bounds and len(left.counts) == len(right.counts)
-    return type(left) is type(right) and isinstance(left, NumberPoint | ExponentialPoint)
+        same = left.bounds == right.bounds and len(left.counts) == len(right.counts)
+        return same and _sums_agree(left, right)
+    if isinstance(left, ExponentialPoint) and isinstance(right, ExponentialPoint):
+        return _sums_agree(left, right)
+    return isinstance(left, NumberPoint) and isinstance(right, NumberPoint)
 
 
 def merged(left: Point, right: Point) -> Point:
@@ -48,7 +57,7 @@ def merged(left: Point, right: Point) -> Point:
             time,
             True,
             left.total + right.total,
-            left.sum + right.sum,
+            _sum(left, right),
             left.bounds,
             tuple(map(int.__add__, left.counts, right.counts)),
             (),
@@ -61,6 +70,22 @@ def merged(left: Point, right: Point) -> Point:
 def _start(left: Point, right: Point) -> int:
     """The earlier of two starts, of which 0 is none."""
     return min(left.start, right.start) or max(left.start, right.start)
+
+
+def _sums_agree(left: _Distribution, right: _Distribution) -> bool:
+    one_lacks_it = math.isnan(left.sum) != math.isnan(right.sum)
+    return not one_lacks_it or _is_silent(left) or _is_silent(right)
+
+
+def _sum(left: _Distribution, right: _Distribution) -> float:
+    if _is_silent(left):
+        return right.sum
+    return left.sum if _is_silent(right) else left.sum + right.sum
+
+
+def _is_silent(point: _Distribution) -> bool:
+    """Whether it has no sum since there is nothing to sum up."""
+    return not point.total and math.isnan(point.sum)
 
 
 def _merged_exponential(
@@ -88,7 +113,7 @@ def _merged_exponential(
         time,
         True,
         left.total + right.total,
-        left.sum + right.sum,
+        _sum(left, right),
         scale,
         zero_count,
         threshold,

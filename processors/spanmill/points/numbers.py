@@ -24,6 +24,8 @@ def read_number(point: pb.NumberDataPoint) -> NumberPoint | str:
         if kind is None and recorded:
             return "no_value"
         value = point.as_double if kind == "as_double" else 0
+    elif math.isnan(value):
+        value = math.nan
     return NumberPoint(
         attribute_key(point.attributes),
         point.start_time_unix_nano,
@@ -50,6 +52,14 @@ def read_change(point: pb.NumberDataPoint) -> NumberPoint | str:
     return number
 
 
+def canonical(number: float) -> float:
+    """The number; of the many NaNs always the same, since some bits of it mean more.
+
+    To Prometheus 0x7ff0000000000002 says that a series ends.
+    """
+    return math.nan if math.isnan(number) else number
+
+
 def read_exemplars(exemplars: Iterable[pb.Exemplar]) -> tuple[PointExemplar, ...]:
     """The exemplars that have a value."""
     return tuple(map(_exemplar, exemplars)) if exemplars else ()
@@ -57,10 +67,11 @@ def read_exemplars(exemplars: Iterable[pb.Exemplar]) -> tuple[PointExemplar, ...
 
 def _exemplar(exemplar: pb.Exemplar) -> PointExemplar:
     is_int = exemplar.HasField("as_int")
+    value = float(exemplar.as_int) if is_int else canonical(exemplar.as_double)
     return PointExemplar(
         attribute_key(exemplar.filtered_attributes),
         exemplar.time_unix_nano,
-        float(exemplar.as_int) if is_int else exemplar.as_double,
+        value,
         exemplar.trace_id,
         exemplar.span_id,
     )

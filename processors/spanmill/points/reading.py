@@ -18,7 +18,13 @@ from spanmill.points.batch import (
     Point,
     Temporality,
 )
-from spanmill.points.distributions import read_exponential, read_histogram, read_summary
+from spanmill.points.distributions import (
+    read_exponential,
+    read_exponential_change,
+    read_histogram,
+    read_histogram_change,
+    read_summary,
+)
 from spanmill.points.numbers import read_change, read_counter, read_number
 
 _TEMPORALITIES: Final[Mapping[int, Temporality]] = {
@@ -32,6 +38,11 @@ _READERS: Final[Mapping[MetricType, Callable[[Any], Point | str]]] = {
     "histogram": read_histogram,
     "exponential_histogram": read_exponential,
     "summary": read_summary,
+}
+_CHANGE_READERS: Final[Mapping[MetricType, Callable[[Any], Point | str]]] = {
+    "sum": read_change,
+    "histogram": read_histogram_change,
+    "exponential_histogram": read_exponential_change,
 }
 
 
@@ -69,12 +80,12 @@ class Reading:
             if not temporality:
                 self._reject_all(len(data.data_points), "no_temporality")
                 return
+        if temporality == "delta":
+            read = _CHANGE_READERS[kind]
         if kind == "sum":
             monotonic = data.is_monotonic
             if monotonic:
                 read = read_counter
-            elif temporality == "delta":
-                read = read_change
         name = metric.name
         if not name:
             self._reject_all(len(data.data_points), "no_name")
