@@ -70,8 +70,8 @@ def scope_labels(scope: MetricScope) -> dict[str, str]:
     }
 
 
-def exposed_exemplar(exemplar: PointExemplar) -> Exemplar:
-    """An exemplar with the labels that lead to its trace.
+def exposed_exemplar(exemplar: PointExemplar, seconds: float) -> Exemplar:
+    """An exemplar with the labels that lead to its trace, and the moment to show, or NaN.
 
     The attributes that the series lacks are labels too, where all of them fit.
     """
@@ -84,7 +84,7 @@ def exposed_exemplar(exemplar: PointExemplar) -> Exemplar:
     labels = [*ids, *others.items()]
     if _characters(labels) > EXEMPLAR_CHARACTERS:
         labels = ids if _characters(ids) <= EXEMPLAR_CHARACTERS else []
-    return Exemplar(tuple(labels), exemplar.value, exemplar.time / 1e9)
+    return Exemplar(tuple(labels), exemplar.value, seconds)
 
 
 def _sorted(labels: Mapping[str, str]) -> Labels:

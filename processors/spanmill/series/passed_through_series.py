@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -73,7 +74,11 @@ class PassedThroughSeries:
         return taken
 
     def keep_exemplars(self, exemplars: Iterable[PointExemplar], room: int) -> None:
-        """Keep the latest exemplar of each bucket; at most `room` more buckets get one."""
+        """Keep the latest exemplar of each bucket of the point that was counted last.
+
+        At most `room` more buckets get one. A time after the point's arrival counts as that, so
+        that a wrong clock keeps no later exemplar out; one without a time is the earliest.
+        """
         bounds = self.point.bounds if isinstance(self.point, HistogramPoint) else ()
         before = len(self.exemplars)
         for exemplar in exemplars:
@@ -81,8 +86,9 @@ class PassedThroughSeries:
             last = self.exemplars.get(position)
             if last is None and len(self.exemplars) - before >= room:
                 continue
-            if last is None or last.seconds <= exemplar.time / 1e9:
-                self.exemplars[position] = exposed_exemplar(exemplar)
+            seconds = min(exemplar.time, self.used_ns) / 1e9 if exemplar.time else math.nan
+            if last is None or math.isnan(last.seconds) or last.seconds <= seconds:
+                self.exemplars[position] = exposed_exemplar(exemplar, seconds)
 
     def _replace(self, point: Point, arrival_ns: int) -> Taken:
         time = point.time or arrival_ns
