@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 from google.rpc.status_pb2 import Status
+from urllib3 import HTTPResponse
 
 from exporters.otlp.peers import (
     Answer,
@@ -358,3 +360,24 @@ def test_closing_ends_a_request_in_flight(
     thread.join(TIMEOUT)
     assert replies == [Retry("the sender is closed")]
     assert sender.send(b"y", TIMEOUT) == Retry("the sender is closed")
+
+
+def test_a_success_that_closing_cuts_short_is_none(
+    http_peer: HttpPeer, sender: HttpSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http_peer.script.append(Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n"))
+    headers_are_there = threading.Event()
+    read = HTTPResponse.read
+
+    def read_and_tell(response: HTTPResponse, *args: Any, **kwargs: Any) -> bytes:
+        headers_are_there.set()
+        return read(response, *args, **kwargs)
+
+    monkeypatch.setattr(HTTPResponse, "read", read_and_tell)
+    replies: list[Reply] = []
+    thread = threading.Thread(target=lambda: replies.append(sender.send(b"x", 1000)))
+    thread.start()
+    assert headers_are_there.wait(TIMEOUT)
+    sender.close()
+    thread.join(TIMEOUT)
+    assert replies == [Retry("the sender is closed")]

@@ -38,6 +38,7 @@ _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 _TOO_LARGE: Final = 413
 _WHATEVER_THE_CONTENT: Final = frozenset({401, 403, 404, 405, 407, 410, 415, 421, 501, 505})
 _NO_HTTP: Final = "what answers there does not speak HTTP/1.1"
+_CLOSED: Final = "the sender is closed"
 _GZIP_LEVEL: Final = 1  # requests compress well at any level, and time is what is short
 
 
@@ -113,6 +114,8 @@ class HttpSender:
 
     def _read(self, response: BaseHTTPResponse) -> Reply:
         text = self._read_body(response)
+        if text is None and self._deadline.closed:
+            return Retry(_CLOSED)  # what the answer would have said of the request isn't known
         if 200 <= response.status < 300:
             return Delivered(unreadable=True) if text is None else read_success(text)
         words = read_status(text or b"")
@@ -157,7 +160,7 @@ class HttpSender:
 
     def _failure(self, error: Exception, timeout: float) -> Retry:
         if self._deadline.closed:
-            return Retry("the sender is closed")
+            return Retry(_CLOSED)
         greeting = _no_http(error)
         # Text that was cut off may have been the beginning of HTTP; frames of HTTP/2 were not.
         if greeting == "" or (greeting and not self._deadline.passed):
