@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from points.otlp_metrics import NOW, SECOND, gauge, number, request
+from points.otlp_metrics import NOW, SECOND, buckets, gauge, histogram, number, request
 from processors.shown_metrics import Shown
 from spanmill.processors import service_metrics
 from spanmill.series.registry import Registry
@@ -87,3 +87,40 @@ def test_new_names_are_shown_again_once_there_is_room() -> None:
     shown.tick(NOW + SECOND)
     shown.send(request(gauge(number(1), name="b")), arrival=NOW + SECOND)
     assert shown.names() == ["b"]
+
+
+def test_characters_of_four_bytes_take_the_room_of_four() -> None:
+    plain, emoji = Shown(max_series=100), Shown(max_series=100)
+    for shown, character in ((plain, "x"), (emoji, "😀")):
+        points = (number(1, attributes={"k": character * 1000 + str(i)}) for i in range(100))
+        shown.send(request(gauge(*points)))
+        assert shown.estimated_bytes <= 100 * 4096
+    assert plain.books() == {"counted_own": 100}
+    assert emoji.books()["counted_overflow"] > 20
+
+
+def test_names_and_help_texts_count() -> None:
+    shown = Shown(max_series=100)
+    for i in range(100):
+        metric = histogram(buckets([], [1]), name="x" * 1000 + str(i))
+        metric.description = "😀" * 1020
+        shown.send(request(metric))
+    assert shown.books()["counted_overflow"] > 50
+    assert shown.estimated_bytes <= 100 * 4096
+    assert {len(shown.family(name).help) for name in shown.names()} == {256}
+
+
+def test_what_expired_is_not_counted_any_more() -> None:
+    shown = Shown(stale_after_ns=SECOND)
+    empty = shown.estimated_bytes
+    resource = {"service.name": "shop", "host.name": "h"}
+    shown.send(request(gauge(number(1)), histogram(buckets([1.0], [1, 1])), resource=resource))
+    assert shown.estimated_bytes > empty
+    shown.tick(NOW + SECOND)
+    assert (shown.estimated_bytes, shown.remembered_keys()) == (empty, 0)
+
+
+def test_a_name_too_long_to_translate_is_not_shown() -> None:
+    shown = Shown()
+    shown.send(request(gauge(number(1), name="a" + "." * 5000)))
+    assert shown.filtered() == {"no_name": 1}

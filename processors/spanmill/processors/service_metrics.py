@@ -20,8 +20,12 @@ from spanmill.points.batch import (
 )
 from spanmill.points.exponential import LOWEST_SCHEMA
 from spanmill.points.names import FamilyKind, family_kind, translated_name
-from spanmill.series.label_values import label_text
-from spanmill.series.passed_through import PassedThrough, PassedThroughFamily
+from spanmill.series.passed_through import (
+    BYTES_PER_SERIES,
+    PassedThrough,
+    PassedThroughFamily,
+    text_bytes,
+)
 from spanmill.series.passed_through_conflicts import ConflictLog
 from spanmill.series.passed_through_labels import (
     Labels,
@@ -37,8 +41,13 @@ from spanmill.telemetry import Telemetry
 
 _TARGET_INFO: Final = Family("target_info", "gauge", "Attributes of what sends metrics.")
 _LONGEST_NAME: Final = 1024
-_LONGEST_CACHED_TEXT: Final = 4096
+_LONGEST_SENT_NAME: Final = 4096
+_LONGEST_HELP: Final = 256
+_LONGEST_KEY_BYTES: Final = 8192
 _KEYS_PER_SERIES: Final = 3
+_KEY_BYTES: Final = 170
+_STREAM_BYTES: Final = 900
+_PLACE_BYTES: Final = 8
 
 
 _StreamKey = tuple[object, ...]
@@ -57,6 +66,7 @@ class ServiceMetricsSettings:
 class _Sender:
     """A resource: its labels for every series, and those of its `target_info`."""
 
+    resource: Attributes
     labels: dict[str, str]
     target: Labels | None
     seen_ns: int = -1
@@ -76,6 +86,7 @@ class _Stream:
     labels: Mapping[str, str]
     kind: FamilyKind
     series: dict[Attributes, PassedThroughSeries] = field(default_factory=dict)
+    bytes: int = 0
     remembered: bool = False
 
 
@@ -83,9 +94,10 @@ class ServiceMetrics:
     """Keeps the latest value of each series that services send.
 
     What was sent is remembered to find its series fast: at most three keys a series (its own, its
-    metric's, its sender's), of at most 4 KiB; what found none is forgotten at once.
-    `PassedThrough` states the bound of the series themselves. While there is no room for more of
-    them, a metric whose family isn't there costs two look-ups.
+    metric's, its sender's), of at most 8 KiB, and what found none is forgotten at once. All of
+    it, series, families and keys, takes at most BYTES_PER_SERIES a series, as estimated; the keys
+    get what the series leave.
+    While there is no room for more series, a metric whose family isn't there costs two look-ups.
     """
 
     name = "service_metrics"
@@ -99,12 +111,14 @@ class ServiceMetrics:
         self._conflicts = ConflictLog()
         self._target_family = self._store.own(_TARGET_INFO)
         self._senders: dict[Attributes, _Sender] = {}
-        self._last_sender: tuple[Attributes, _Sender] | None = None
+        self._last_sender: _Sender | None = None
         self._targets: dict[tuple[str, str], PassedThroughSeries] = {}
         self._streams: dict[_StreamKey, _Stream] = {}
         self._spellings: dict[_Spelling, str] = {}
         self._all_spelled = True
         self._keys = 0
+        self._key_bytes = 0
+        self._spelling_bytes = 0
         self._filtered = registry.counter(
             "spanmill_metric_points_filtered_total",
             "Accepted metric points that changed nothing on the scrape, by reason.",
@@ -112,15 +126,15 @@ class ServiceMetrics:
         )
         registry.show_size(self.name, self._store)
         size = registry.gauge(
-            "spanmill_service_metric_bytes", "What the series of services' metrics take, estimated."
+            "spanmill_service_metric_bytes",
+            "What services' metrics take, with all that is remembered of them, estimated.",
         )
-
-        registry.before_snapshot(lambda: size.set(self._store.estimated_bytes))
+        registry.before_snapshot(lambda: size.set(self.estimated_bytes))
 
     @property
     def estimated_bytes(self) -> int:
-        """What the series take, as the limit counts it."""
-        return self._store.estimated_bytes
+        """What the series, their families and what is remembered take, as the limit counts it."""
+        return self._store.estimated_bytes + self._key_bytes + self._spelling_bytes
 
     @property
     def remembered_keys(self) -> int:
@@ -132,6 +146,7 @@ class ServiceMetrics:
         outcomes: Counter[str] = Counter()
         for metric in batch.metrics:
             self._observe_metric(metric, batch.arrival_ns, outcomes)
+        self._forget_where_full()
         own = outcomes.pop("counted", 0)
         overflowed = outcomes.pop("overflow", 0)
         conflicts = outcomes.pop("family_conflicts", 0)
@@ -152,16 +167,18 @@ class ServiceMetrics:
         if not self._store.expire(now_ns - self._settings.stale_after_ns):
             return
         self._targets = {key: one for key, one in self._targets.items() if one.live}
-        streams: dict[_StreamKey, _Stream] = {}
-        for key, stream in self._streams.items():
+        for stream in self._streams.values():
             stream.series = {sent: one for sent, one in stream.series.items() if one.live}
-            if stream.series:
-                streams[key] = stream
-        self._streams = streams
+        self._streams = {key: stream for key, stream in self._streams.items() if stream.series}
+        self._keys = self._key_bytes = 0
+        for stream in self._streams.values():
+            self._count_key(stream.bytes)
+            for sent, one in stream.series.items():
+                self._count_key(_key_bytes(sent, one))
         self._senders.clear()
         self._last_sender = None
-        self._keys = len(streams) + sum(len(stream.series) for stream in streams.values())
         self._spellings = {s: name for s, name in self._spellings.items() if name in self._store}
+        self._spelling_bytes = sum(map(_spelling_bytes, self._spellings))
         self._all_spelled = self._all_spelled or not len(self._store)
 
     def _observe_metric(self, metric: Metric, arrival_ns: int, outcomes: Counter[str]) -> None:
@@ -179,7 +196,10 @@ class ServiceMetrics:
             outcomes["no_name"] += len(metric.points)
             return
         family = self._store.open(stream.family)
-        if family is None:
+        if family == "overflow":
+            outcomes["overflow"] += len(metric.points)
+            return
+        if family == "conflict":
             outcomes["conflict"] += len(metric.points)
             outcomes["family_conflicts"] += 1
             self._conflicts.note(stream.family, arrival_ns)
@@ -221,12 +241,15 @@ class ServiceMetrics:
         )
         if isinstance(found, PassedThroughSeries):
             if not stream.remembered:
+                # One copy of the name and help text for all streams of a family.
+                stream.family = family.family
                 self._remember(stream, metric)
-            if _is_short(point.attributes):
-                self._make_room_for_key()
+            size = _key_bytes(point.attributes, found)
+            if size <= _LONGEST_KEY_BYTES:
+                self._make_room_for_keys(1)
                 if stream.remembered:
                     stream.series[point.attributes] = found
-                    self._keys += 1
+                    self._count_key(size)
         return found
 
     def _may_be_shown(self, metric: Metric) -> bool:
@@ -238,48 +261,71 @@ class ServiceMetrics:
 
     def _sender(self, resource: Attributes) -> _Sender:
         # Those that have found no series aren't remembered, but metrics of one come together.
-        if self._last_sender is not None and self._last_sender[0] == resource:
-            return self._last_sender[1]
+        if self._last_sender is not None and self._last_sender.resource == resource:
+            return self._last_sender
         sender = self._senders.get(resource)
         if sender is None:
             labels = sender_labels(resource)
-            sender = _Sender(labels, target_labels(resource, labels))
-        self._last_sender = (resource, sender)
+            sender = _Sender(resource, labels, target_labels(resource, labels))
+        self._last_sender = sender
         return sender
 
     def _remember(self, stream: _Stream, metric: Metric) -> None:
         """Find a stream that has a series, its sender and its family's name fast from now on."""
         self._remember_spelling(stream, metric)
-        scope = metric.scope
+        sender = self._sender(metric.resource)
+        scope, resource = metric.scope, _KEY_BYTES + text_bytes(metric.resource)
         texts = (scope.name, scope.version, scope.schema_url, metric.name, metric.unit)
-        if not _is_short((*texts, *metric.resource, *scope.attributes, *metric.metadata)):
+        stream.bytes = _STREAM_BYTES + text_bytes((*texts, *scope.attributes, *metric.metadata))
+        if resource + stream.bytes > _LONGEST_KEY_BYTES:
             return
-        if metric.resource not in self._senders:
-            self._make_room_for_key()
-            self._senders[metric.resource] = self._sender(metric.resource)
-            self._keys += 1
-        self._make_room_for_key()
+        self._make_room_for_keys(2)
+        if sender.resource not in self._senders:
+            self._senders[sender.resource] = sender
+            self._count_key(resource)
+        # One copy of the resource for all of its streams.
+        stream.key = (sender.resource, *stream.key[1:])
         self._streams[stream.key] = stream
-        self._keys += 1
+        self._count_key(stream.bytes)
         stream.remembered = True
 
     def _remember_spelling(self, stream: _Stream, metric: Metric) -> None:
         assert stream.family is not None, "it has a series"
-        if len(self._spellings) >= _KEYS_PER_SERIES * self._settings.max_series:
+        spelling = _spelling(metric)
+        if not self._all_spelled or spelling in self._spellings:
+            return
+        self._spellings[spelling] = stream.family.name
+        self._spelling_bytes += _spelling_bytes(spelling)
+        bounds = _KEYS_PER_SERIES, BYTES_PER_SERIES // 4
+        sizes = len(self._spellings), self._spelling_bytes
+        if any(
+            size > bound * self._settings.max_series
+            for size, bound in zip(sizes, bounds, strict=True)
+        ):
             self._spellings.clear()
+            self._spelling_bytes = 0
             self._all_spelled = False
-        if self._all_spelled:
-            self._spellings[_spelling(metric)] = stream.family.name
 
-    def _make_room_for_key(self) -> None:
+    def _make_room_for_keys(self, number: int) -> None:
+        if self._keys + number > _KEYS_PER_SERIES * self._settings.max_series:
+            self._forget_keys()
+
+    def _count_key(self, size: int) -> None:
+        self._keys += 1
+        self._key_bytes += size
+
+    def _forget_where_full(self) -> None:
+        if self._key_bytes + self._spelling_bytes > self._store.spare_bytes:
+            self._forget_keys()
+
+    def _forget_keys(self) -> None:
         # What is remembered can be found anew: to forget all of it at times costs little.
-        if self._keys >= _KEYS_PER_SERIES * self._settings.max_series:
-            for stream in self._streams.values():
-                stream.remembered = False
-                stream.series.clear()
-            self._streams.clear()
-            self._senders.clear()
-            self._keys = 0
+        for stream in self._streams.values():
+            stream.remembered = False
+            stream.series.clear()
+        self._streams.clear()
+        self._senders.clear()
+        self._keys = self._key_bytes = 0
 
     def _show_target(self, sender: _Sender, arrival_ns: int) -> None:
         """Show the attributes of a resource; of one `job` and `instance` the latest stand."""
@@ -308,15 +354,23 @@ def _spelling(metric: Metric) -> _Spelling:
 
 
 def _stream_of(metric: Metric, key: _StreamKey, sender: _Sender) -> _Stream:
-    translated = translated_name(metric)
     kind = family_kind(metric)
     family = None
-    if translated is not None and len(translated.name) <= _LONGEST_NAME:
-        text = label_text(metric.description)
-        family = Family(translated.name, kind, text, translated.unit)
+    # A text that is longer isn't worth translating.
+    if len(metric.name) + len(metric.unit) <= _LONGEST_SENT_NAME:
+        translated = translated_name(metric)
+        if translated is not None and len(translated.name) <= _LONGEST_NAME:
+            text = metric.description[:_LONGEST_HELP]
+            family = Family(translated.name, kind, text, translated.unit)
     return _Stream(key, family, {**scope_labels(metric.scope), **sender.labels}, kind)
 
 
-def _is_short(texts: tuple[str | bytes, ...]) -> bool:
-    """Whether what was sent is worth remembering."""
-    return sum(map(len, texts)) <= _LONGEST_CACHED_TEXT
+def _key_bytes(sent: Attributes, series: PassedThroughSeries) -> int:
+    """What remembering attributes takes, besides the texts that are those of the labels."""
+    own = set(map(id, (*series.labels.names, *series.labels.values)))
+    texts = text_bytes(text for text in sent if id(text) not in own)
+    return _KEY_BYTES + _PLACE_BYTES * len(sent) + texts
+
+
+def _spelling_bytes(spelling: _Spelling) -> int:
+    return _KEY_BYTES + text_bytes(spelling[:2])

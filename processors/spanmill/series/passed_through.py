@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Final, Literal
 
 from spanmill.errors import FamilyConflictError
@@ -22,21 +23,31 @@ from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Family, FamilySnapshot
 
 BYTES_PER_SERIES: Final = 4096
-"""What series may take on average, as estimated: many labels or buckets make room for fewer."""
+"""What a series may take on average, with its share of families and of keys of what was sent.
 
-_SERIES_BYTES: Final = 700
-_TEXT_BYTES: Final = 60
+As estimated from the sizes of texts and the numbers of buckets; three quarters of it are for the
+series and families themselves.
+"""
+
+_SERIES_BYTES: Final = 900
+_DELTA_BYTES: Final = 700
 _CELL_BYTES: Final = 40
+_PLACE_BYTES: Final = 8
+_FAMILY_BYTES: Final = 700
+_NAME_BYTES: Final = 100
+_DERIVED_NAMES: Final = {"counter": 3, "histogram": 5, "summary": 4}
 
 
 @dataclass(slots=True)
 class PassedThroughFamily:
     """A family that holds its names, and its series by their labels.
 
-    One that is `own` is filled here, not by services, and keeps its names for good.
+    One that is `own` is filled here, not by services, and keeps its names for good. `bytes` is
+    what its texts take.
     """
 
     family: Family
+    bytes: int = 0
     own: bool = False
     series: dict[Labels, PassedThroughSeries] = field(default_factory=dict)
 
@@ -44,10 +55,10 @@ class PassedThroughFamily:
 class PassedThrough:
     """The series that services' points are taken into.
 
-    At most `limit` exist, and together they take BYTES_PER_SERIES each on average (200 MiB for
-    50,000), as estimated by the lengths of labels and the numbers of buckets; they keep at most
-    `limit` exemplars of 0.6 KiB. A family holds its names in the registry as long as it has a
-    series. The registry's lock is held by whoever calls.
+    At most `limit` exist, and together with the names and help texts of their families they take
+    three quarters of BYTES_PER_SERIES each on average (150 MiB for 50,000), as estimated; they
+    keep at most `limit` exemplars of 0.6 KiB. A family holds its names in the registry as long as
+    it has a series. The registry's lock is held by whoever calls.
     """
 
     def __init__(self, registry: Registry, max_series: int) -> None:
@@ -64,8 +75,16 @@ class PassedThrough:
 
     @property
     def estimated_bytes(self) -> int:
-        """What the series take, as the limit counts it."""
+        """What the series and their families take, as the limit counts it."""
         return self._bytes
+
+    @property
+    def spare_bytes(self) -> int:
+        """What they leave of the limit for whatever else is remembered, a quarter of it at least.
+
+        It shrinks as they grow.
+        """
+        return self.limit * BYTES_PER_SERIES - self._bytes
 
     @property
     def full(self) -> bool:
@@ -85,21 +104,26 @@ class PassedThrough:
         owned = self._families[family.name] = PassedThroughFamily(family, own=True)
         return owned
 
-    def open(self, family: Family) -> PassedThroughFamily | None:
-        """The family of this name, claimed if it isn't there yet; None where it can't be shown.
+    def open(self, family: Family) -> PassedThroughFamily | Literal["overflow", "conflict"]:
+        """The family of this name, claimed if it isn't there yet.
 
-        That is where its type or unit contradicts what is shown under one of its names,
-        or its name isn't for services. A different help text doesn't matter: the first one stays.
+        "overflow" where there is no room for its texts. "conflict" where its type or unit
+        contradicts what is shown under one of its names, or its name isn't for services. A
+        different help text doesn't matter: the first one stays. Where a family was returned,
         `close` must follow.
         """
         known = self._families.get(family.name)
         if known is None:
+            size = _family_bytes(family)
+            if not self._has_room(size + _SERIES_BYTES):
+                return "overflow"
             try:
                 self._registry.claim(family)
             except FamilyConflictError:
-                return None
-            known = self._families[family.name] = PassedThroughFamily(family)
-        return known if not known.own and _agree(known.family, family) else None
+                return "conflict"
+            known = self._families[family.name] = PassedThroughFamily(family, size)
+            self._bytes += size
+        return known if not known.own and _agree(known.family, family) else "conflict"
 
     def close(self, family: PassedThroughFamily) -> None:
         """Give up the names of a family that has got no series."""
@@ -107,6 +131,7 @@ class PassedThrough:
             return
         if self._families.pop(family.family.name, None) is not None:
             self._registry.release(family.family)
+            self._bytes -= family.bytes
 
     def series(
         self,
@@ -124,10 +149,9 @@ class PassedThrough:
         if known is not None:
             same = known.kind is kind and known.temporality == temporality
             return known if same and known.accumulates == accumulates else "conflict"
-        size = _SERIES_BYTES + sum(
-            2 * _TEXT_BYTES + len(name) + len(value)
-            for name, value in zip(labels.names, labels.values, strict=True)
-        )
+        size = _SERIES_BYTES + text_bytes((*labels.names, *labels.values))
+        if temporality == "delta":
+            size += _DELTA_BYTES
         if self._count >= self.limit or not self._has_room(size):
             return "overflow"
         series = PassedThroughSeries(labels, kind, temporality, accumulates, label_bytes=size)
@@ -142,15 +166,17 @@ class PassedThrough:
     ) -> Taken | Literal["overflow"]:
         """Take a point into its series, and its exemplars while there is room for more.
 
+        Its attributes aren't kept: the labels say them.
+
         "overflow" where its buckets don't fit; the series stays as it was.
         """
         if isinstance(point, NumberPoint) and not series.accumulates:
-            return series.take(point, arrival_ns)
+            return series.take(_without_attributes(point), arrival_ns)
         size = series.label_bytes + _CELL_BYTES * _cells(point)
         if size > series.bytes and not self._has_room(size - series.bytes):
             return "overflow"
         self._exemplars -= len(series.exemplars)
-        taken = series.take(point, arrival_ns)
+        taken = series.take(_without_attributes(point), arrival_ns)
         if taken == "counted" and series.point is not None and not isinstance(point, SummaryPoint):
             room = self.limit - self._exemplars - len(series.exemplars)
             series.keep_exemplars(point.exemplars, room)
@@ -181,11 +207,33 @@ class PassedThrough:
         return expired
 
     def _has_room(self, more: int) -> bool:
-        return self._bytes + more <= self.limit * BYTES_PER_SERIES
+        return self._bytes + more <= self.limit * BYTES_PER_SERIES * 3 // 4
 
     def _snapshots(self) -> Iterator[FamilySnapshot]:
         for family in self._families.values():
             yield from family_snapshots(family.family, family.series.values())
+
+
+def text_bytes(texts: Iterable[str | bytes]) -> int:
+    """What texts take in memory, with the places that hold them; 4 bytes a character for some."""
+    return sum(_PLACE_BYTES + getsizeof(text) for text in texts)
+
+
+def _family_bytes(family: Family) -> int:
+    names = _DERIVED_NAMES.get(family.type, 0) + 1
+    texts = (
+        names * (getsizeof(family.name) + _NAME_BYTES)
+        + getsizeof(family.help)
+        + getsizeof(family.unit)
+    )
+    return _FAMILY_BYTES + texts
+
+
+def _without_attributes(point: Point) -> Point:
+    if type(point) is NumberPoint:
+        # A third of the time of `_replace`, and most points are such.
+        return NumberPoint((), point.start, point.time, point.recorded, point.value, ())
+    return point._replace(attributes=())
 
 
 def _agree(shown: Family, other: Family) -> bool:
