@@ -1,8 +1,7 @@
-"""Peers to send to, and what every test of a destination needs."""
+"""What every test of a destination needs."""
 
 from __future__ import annotations
 
-import logging
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,6 @@ import pytest
 
 from exporters.otlp.certificates import Certificates
 from exporters.otlp.house import House
-from exporters.otlp.peers import GrpcPeer, HttpPeer
-
-
-@pytest.fixture(autouse=True)
-def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "spanmill")
 
 
 @pytest.fixture
@@ -26,20 +19,6 @@ def house() -> Iterator[House]:
     house = House("tempo")
     yield house
     house.close(seconds=0)
-
-
-@pytest.fixture
-def http_peer() -> Iterator[HttpPeer]:
-    peer = HttpPeer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def grpc_peer() -> Iterator[GrpcPeer]:
-    peer = GrpcPeer()
-    yield peer
-    peer.close()
 
 
 @pytest.fixture(scope="session")

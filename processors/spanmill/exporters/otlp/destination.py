@@ -63,7 +63,15 @@ class OtlpDestination:
         self._notices = Notices(settings.name, settings.signal, clock)
         self._delivery = Delivery(cursor, account, self._notices, settings.max_request_bytes)
         self._backoff = Backoff(settings.retry, rng)
-        self._outage = Outage(account, clock)
+        signal = account.signal
+        self._outage = Outage(
+            clock,
+            whose={"destination": account.name, "signal": signal.name},
+            lost=f"destination lost, its {signal.items} are queued",
+            back="destination is back",
+            figure=f"expired_{signal.items}",
+            total=lambda: account.total(EXPIRED),
+        )
         self._attempts = 0
         self._sender_fault_told = False
         self._expired_before = 0

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 
 from spanmill.clock import Clock
-from spanmill.exporters.otlp.account import EXPIRED, Account
 
 _log = logging.getLogger(__name__)
 
 
 class Outage:
-    """Writes one line when a destination is lost, and one when it is back."""
+    """Writes one line when a destination is lost, and one when it is back.
 
-    def __init__(self, account: Account, clock: Clock) -> None:
-        self._account = account
-        self._items = account.signal.items
-        self._whose = {"destination": account.name, "signal": account.signal.name}
+    `lost` and `back` are these lines, `whose` the fields of both. The second one says as `figure`
+    by how much `total` has grown meanwhile.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        whose: Mapping[str, str],
+        lost: str,
+        back: str,
+        figure: str,
+        total: Callable[[], int],
+    ) -> None:
         self._clock = clock
+        self._whose = whose
+        self._lost = lost
+        self._back = back
+        self._figure = figure
+        self._total = total
+        self._total_before = 0
         self._since: float | None = None
-        self._expired_before = 0
 
     @property
     def lasts(self) -> bool:
@@ -31,11 +46,8 @@ class Outage:
         if self._since is not None:
             return
         self._since = self._clock.monotonic()
-        self._expired_before = self._account.total(EXPIRED)
-        _log.warning(
-            f"destination lost, its {self._items} are queued",
-            extra={**self._whose, "reason": reason},
-        )
+        self._total_before = self._total()
+        _log.warning(self._lost, extra={**self._whose, "reason": reason})
 
     def answered(self) -> None:
         """The destination answered, whatever it said."""
@@ -43,11 +55,6 @@ class Outage:
             return
         away = self._clock.monotonic() - self._since
         self._since = None
-        _log.info(
-            "destination is back",
-            extra={
-                **self._whose,
-                "away_seconds": round(away, 1),
-                f"expired_{self._items}": self._account.total(EXPIRED) - self._expired_before,
-            },
-        )
+        grown = self._total() - self._total_before
+        fields = {**self._whose, "away_seconds": round(away, 1), self._figure: grown}
+        _log.info(self._back, extra=fields)

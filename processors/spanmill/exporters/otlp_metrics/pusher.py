@@ -16,10 +16,10 @@ import numpy as np
 from spanmill.clock import Clock
 from spanmill.exporters.otlp.backoff import Backoff
 from spanmill.exporters.otlp.notices import Notices
+from spanmill.exporters.otlp.outage import Outage
 from spanmill.exporters.otlp.sender import Delivered, Permanent, Reply, Retry, Sender, TooLarge
 from spanmill.exporters.otlp.settings import DestinationSettings
 from spanmill.exporters.otlp_metrics.metric import HistogramForm
-from spanmill.exporters.otlp_metrics.outage import PushOutage
 from spanmill.exporters.otlp_metrics.request_size import RequestSize
 from spanmill.exporters.otlp_metrics.requests import encode
 from spanmill.exporters.otlp_metrics.shown import ShownSeries
@@ -80,7 +80,14 @@ class MetricsPusher:
         self._clock = clock
         self._rng = rng
         self._notices = Notices(settings.name, settings.signal, clock)
-        self._outage = PushOutage(settings.name, clock)
+        self._outage = Outage(
+            clock,
+            whose={"destination": settings.name},
+            lost="destination lost, derived metrics are not pushed",
+            back="destination is back, derived metrics are pushed again",
+            figure="failed_pushes",
+            total=lambda: int(telemetry.pushes.value(settings.name, FAILED)),
+        )
         self._backoff = Backoff(settings.retry, rng)
         self._size = RequestSize(settings.max_request_bytes)
         self._shown = ShownSeries(push.histograms)
@@ -143,8 +150,6 @@ class MetricsPusher:
             outcome = FAILED
         else:
             self._fault_told = False
-        if outcome == FAILED:
-            self._outage.given_up()
         self._last_outcome = outcome
         self._telemetry.pushes.add(1, self.name, outcome)
 
