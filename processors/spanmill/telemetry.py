@@ -12,8 +12,9 @@ from typing import Final
 
 from spanmill.journal.log import Signal
 from spanmill.points.decoder import POINT_REJECTION_REASONS
+from spanmill.series.instruments import Counter, Gauge
 from spanmill.series.limit_gauges import declare_limits
-from spanmill.series.registry import Counter, Gauge, Registry
+from spanmill.series.registry import Registry
 from spanmill.spans.decoder import REJECTION_REASONS
 
 RECEIVED_OUTCOMES: Final = ("accepted", "invalid", "refused", "duplicate")

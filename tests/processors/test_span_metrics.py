@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanmill.clock import SystemClock
-from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings, _combined
+from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
 from spanmill.series.names import SpanNames
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import FamilySnapshot, Histograms, Values
 from spanmill.spans.batch import SPAN_KINDS
+from spanmill.spans.groups import combined
 from spanmill.telemetry import Telemetry
 from spanmill.testing import Span, batch_of
 
@@ -204,11 +205,11 @@ def state(counted: Counted) -> dict[tuple[str, Labels], object]:
 def test_combined_codes_are_equal_only_where_all_codes_are() -> None:
     random = np.random.default_rng(1)
     columns = [random.integers(-1, 50, 300).astype(np.int32) for _ in range(14)]
-    key = _combined([(column, 10**6) for column in columns])  # 10^84: far over an int64
+    key = combined([(column, 10**6) for column in columns])  # 10^84: far over an int64
     rows = [tuple(int(column[i]) for column in columns) for i in range(300)]
     assert len(set(key.tolist())) == len(set(rows))
     few = [random.integers(-1, 2, 300).astype(np.int32) for _ in range(2)]
-    key = _combined([(column, 2) for column in few])
+    key = combined([(column, 2) for column in few])
     pairs = {(int(a), int(b)): int(k) for a, b, k in zip(*few, key, strict=True)}
     assert len(pairs) == len(set(pairs.values())) == len(set(key.tolist()))
 

@@ -32,10 +32,10 @@ from spanmill.spans.batch import (
     Resource,
     SpanBatch,
 )
+from spanmill.spans.groups import combined, groups_of
 from spanmill.spans.status_messages import status_messages
 from spanmill.telemetry import Telemetry
 
-_MAX_KEY = 2**62
 _ERROR = STATUS_CODES.index("STATUS_CODE_ERROR")
 
 
@@ -143,17 +143,11 @@ class SpanMetrics:
         """The row of each span's label set: int64 (n,)."""
         columns = [batch.attributes[key] for key in self.attributes]
         messages = [status_messages(batch)] if self._status_message else []
-        key = _combined(
-            [
-                (batch.resource.codes, len(batch.resource.values)),
-                (batch.name.codes, len(batch.name.values)),
-                (batch.kind, len(SPAN_KINDS)),
-                (batch.status, len(STATUS_CODES)),
-                *((column.codes, len(column.values)) for column in messages),
-                *((column.codes, len(column.values)) for column in columns),
-            ]
-        )
-        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        groups = groups_of(batch, self.attributes)
+        first, inverse = groups.first, groups.codes.astype(np.int64)
+        if messages:
+            finer = [(groups.codes, len(groups)), *((c.codes, len(c.values)) for c in messages)]
+            _, first, inverse = np.unique(combined(finer), return_index=True, return_inverse=True)
         targets = [self._target(resource) for resource in batch.resource.values]
         names = self._names.labels(batch.name.values)
         labels = [
@@ -233,21 +227,3 @@ def _dimension(column: Coded[AttributeValue], key: str, row: int, resource: Reso
     if code == ABSENT:
         return label_value(resource.attributes.get(key))
     return label_value(column.values[code])
-
-
-def _combined(columns: Sequence[tuple[npt.NDArray[np.generic], int]]) -> npt.NDArray[np.int64]:
-    """One number a row that is equal where all codes are: int64 (n,).
-
-    Each column is its codes and their number; codes may be ABSENT. Where the product of the
-    sizes would not fit into an int64, the numbers so far are made dense first.
-    """
-    key = np.zeros(len(columns[0][0]), np.int64)
-    size = 1
-    for codes, distinct in columns:
-        radix = distinct + 1
-        if size * radix > _MAX_KEY:
-            _, key = np.unique(key, return_inverse=True)
-            size = len(key)
-        key = key * radix + (codes.astype(np.int64) - ABSENT)
-        size *= radix
-    return key

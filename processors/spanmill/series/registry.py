@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from spanmill.clock import Clock
 from spanmill.errors import FamilyConflictError
 from spanmill.series.counter import CounterColumn, GaugeColumn
 from spanmill.series.histogram import HistogramColumn
+from spanmill.series.instruments import Counter, Gauge, Histogram
 from spanmill.series.label_sets import LabelSets
 from spanmill.series.snapshot import (
     Exemplar,
@@ -28,10 +29,7 @@ SECONDS: Final = 1_000_000_000
 MILLISECONDS: Final = 1_000_000
 """Units of exposed durations, in nanoseconds."""
 
-InstrumentColumn = TypeVar("InstrumentColumn", CounterColumn, GaugeColumn, HistogramColumn)
-
 _HEALTH_LIMIT = 1_000
-_ONE = np.ones(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +164,14 @@ class Registry:
         label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
         column = CounterColumn(label_sets)
         self.expose_values(Family(name, "counter", text), label_sets, column)
-        return Counter(self, self._clock, label_sets, column)
+        return Counter(self.lock, self._clock, label_sets, column)
 
     def gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
         """A gauge of spanmill's own health."""
         label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
         column = GaugeColumn(label_sets)
         self.expose_values(Family(name, "gauge", text), label_sets, column)
-        return Gauge(self, self._clock, label_sets, column)
+        return Gauge(self.lock, self._clock, label_sets, column)
 
     def histogram(
         self, name: str, text: str, bounds_ns: Sequence[int], labels: tuple[str, ...] = ()
@@ -182,7 +180,7 @@ class Registry:
         label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
         column = HistogramColumn(label_sets, [bounds_ns], native=False)
         self.expose_histogram(Family(name, "histogram", text), label_sets, column)
-        return Histogram(self, self._clock, label_sets, column)
+        return Histogram(self.lock, self._clock, label_sets, column)
 
     def before_snapshot(self, refresh: Callable[[], None]) -> None:
         """Call `refresh` under the lock before each snapshot: for gauges that are looked up."""
@@ -239,59 +237,6 @@ class Registry:
         """Remove the label sets that were idle for too long; returns how many."""
         with self.lock:
             return sum(label_sets.expire(now_ns) for label_sets in self._label_sets)
-
-
-class _Instrument(Generic[InstrumentColumn]):
-    """A column whose rows are looked up by label values, under the registry's lock."""
-
-    def __init__(
-        self, registry: Registry, clock: Clock, label_sets: LabelSets, column: InstrumentColumn
-    ) -> None:
-        self._lock = registry.lock
-        self._clock = clock
-        self._label_sets = label_sets
-        self._column: InstrumentColumn = column
-
-    def _row(self, labels: LabelValues) -> npt.NDArray[np.int64]:
-        return self._label_sets.rows([labels], self._clock.time_ns())
-
-
-class Counter(_Instrument[CounterColumn]):
-    """A counter of spanmill's own health."""
-
-    def add(self, amount: float, *labels: str) -> None:
-        """Add an amount; 0 shows the series before anything has happened."""
-        with self._lock:
-            self._column.add(self._row(labels), _ONE * amount)
-
-    def value(self, *labels: str) -> float:
-        """The sum so far."""
-        with self._lock:
-            return float(self._column.values(self._row(labels))[0])
-
-
-class Gauge(_Instrument[GaugeColumn]):
-    """A gauge of spanmill's own health."""
-
-    def set(self, value: float, *labels: str) -> None:
-        """Replace the value."""
-        with self._lock:
-            self._column.set(int(self._row(labels)[0]), value)
-
-    def value(self, *labels: str) -> float:
-        """The value that was set last."""
-        with self._lock:
-            return float(self._column.values(self._row(labels))[0])
-
-
-class Histogram(_Instrument[HistogramColumn]):
-    """A classic histogram of spanmill's own health."""
-
-    def observe(self, durations: npt.NDArray[np.uint64], *labels: str) -> None:
-        """Count durations, uint64 (n,) in nanoseconds."""
-        with self._lock:
-            rows = np.repeat(self._row(labels), len(durations))
-            self._column.observe(rows, durations, np.ones(len(durations)))
 
 
 def _exposed_names(family: Family) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,44 @@ class NativeBuckets:
     zero_threshold: float = 0.0
     negative_first: int = 0
     negative_counts: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedNative(Sequence[NativeBuckets]):
+    """Native histograms of s series as columns: what `Histograms.native` has for spans.
+
+    `schemas` is int8 (s,), `zero_counts` float64 (s,), `firsts` int32 (s,): as in NativeBuckets.
+    The counts of series i are `counts[begins[i]:begins[i + 1]]`; `begins` is int64 (s + 1,),
+    `counts` float64 (begins[s],).
+    """
+
+    schemas: npt.NDArray[np.int8]
+    zero_counts: npt.NDArray[np.float64]
+    firsts: npt.NDArray[np.int32]
+    begins: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.schemas)
+
+    @overload
+    def __getitem__(self, index: int) -> NativeBuckets: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[NativeBuckets]: ...
+
+    def __getitem__(self, index: int | slice) -> NativeBuckets | list[NativeBuckets]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        return NativeBuckets(
+            schema=int(self.schemas[index]),
+            zero_count=float(self.zero_counts[index]),
+            first=int(self.firsts[index]),
+            counts=self.counts[self.begins[index] : self.begins[index + 1]],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,32 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Which spans of a batch agree in all that tells series apart.
+
+    Two spans are of one group where resource, name, kind, status and the values of `attributes`
+    are the same (coded columns may repeat a value: then one group more is there, no one less).
+
+    - `attributes`: the keys of the attribute columns that tell groups apart, in their order.
+    - `codes`: int32 (n,), the group of each row; groups are numbered by their first row.
+    - `first`: int64 (m,), the first row of each group, ascending.
+    - `counts`: int64 (m,), how many rows each has.
+    - `identities`: uint64 (m, 2), 128 bits by which a decoder knows a group in all its batches:
+      equal where the groups are equal, otherwise different (a keyed hash, with a random key of
+      the process). None where the decoder has none to give.
+    """
+
+    attributes: tuple[str, ...]
+    codes: npt.NDArray[np.int32]
+    first: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    identities: npt.NDArray[np.uint64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SpanBatch:
     """The accepted spans of one request, in the order of its bytes.
 
@@ -96,6 +122,8 @@ class SpanBatch:
       probability threshold in its trace state.
     - `span_start`, `span_length`: int64 (n,), where the serialised span stands in `payload`.
       What has no column is read from there, for the rows that need it.
+    - `groups`: which spans agree, where the decoder found out; `spans.groups.groups_of` does
+      otherwise.
     """
 
     payload: bytes
@@ -116,6 +144,7 @@ class SpanBatch:
     span_length: npt.NDArray[np.int64]
     attributes: Mapping[str, Coded[AttributeValue]] = field(default_factory=dict)
     arrival_ns: int = 0
+    groups: Groups | None = None
 
     def __len__(self) -> int:
         return len(self.kind)
