@@ -22,6 +22,23 @@ class Column(Protocol):
         ...
 
 
+class RowWatcher(Protocol):
+    """Whoever remembers rows by something else than their label sets, such as aliases.
+
+    A label set that found no room must be asked for anew each time: the overflow row is no one's
+    to remember.
+    """
+
+    def left(self, rows: npt.NDArray[np.int64]) -> None:
+        """The label sets of these rows, int64 (m,), don't own them any more: forget them.
+
+        It is called when rows lose their place to busier ones (they are still shown for a while,
+        but nothing may be added to them) and when they are removed, so twice for some. Afterwards
+        a row may belong to another label set.
+        """
+        ...
+
+
 def grown(array: npt.NDArray[Scalar], rows: int) -> npt.NDArray[Scalar]:
     """A copy of `array` with more rows, the new ones zero."""
     larger = np.zeros((rows, *array.shape[1:]), array.dtype)

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.column import Column, grown
+from spanmill.series.column import Column, RowWatcher, grown
 from spanmill.series.demand import Demand
 from spanmill.series.label_hashes import RowHashes
 from spanmill.series.limits import HALF_LIVES, Holders, Tail
 from spanmill.series.snapshot import LabelValues
 
-__all__ = ["OVERFLOW_ROW", "Column", "LabelSets", "grown"]
+__all__ = ["OVERFLOW_ROW", "Column", "LabelSets", "RowWatcher", "grown"]
 
 OVERFLOW_ROW: Final = 0
 """The row of the overflow series; it exists from the first label set that finds no room."""
@@ -51,6 +51,7 @@ class LabelSets:
         self._labels: list[LabelValues | None] = [None]
         self._free: list[int] = []
         self._columns: list[Column] = []
+        self._watchers: list[RowWatcher] = []
         self._capacity = _FIRST_CAPACITY
         self._created = np.zeros(self._capacity, np.int64)
         self._last_used = np.zeros(self._capacity, np.int64)
@@ -72,6 +73,27 @@ class LabelSets:
         """Give every row a place in this column."""
         column.grow(self._capacity)
         self._columns.append(column)
+
+    def watch(self, watcher: RowWatcher) -> None:
+        """Tell `watcher` of every row that its label set no longer owns."""
+        self._watchers.append(watcher)
+
+    def touch(
+        self,
+        rows: npt.NDArray[np.int64],
+        now_ns: int,
+        counts: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Do what `rows` does, for rows that are known to belong to their label sets.
+
+        `rows` is int64 (m,), each at most once and none of them the overflow row; `counts`,
+        int64 (m,), is the number of spans that each stands for. A `RowWatcher` is told when a row
+        that it remembers must not be touched any more.
+        """
+        self._last_used[rows] = now_ns
+        if counts is not None:
+            self._by_traffic = True
+            self._recent[rows] += counts
 
     def rows(
         self,
@@ -122,6 +144,7 @@ class LabelSets:
         expired = np.flatnonzero(idle).tolist()
         for row in expired:
             self._remove(row)
+        self._tell_left(expired)
         decay = self._age(now_ns, self._idle_timeout_ns)
         if self._tail is not None:
             if self._live[OVERFLOW_ROW]:
@@ -193,6 +216,7 @@ class LabelSets:
         for key, traffic in demoted:
             tail.put(key, traffic)
         self.exchanged += len(demoted)
+        self._tell_left(exchange.demoted)
 
     def _key(self, row: int) -> LabelValues:
         key = self._labels[row]
@@ -249,3 +273,9 @@ class LabelSets:
         left = [r for r in self._leaving.values() if self._last_used[r] <= now_ns - LEAVING_NS]
         for row in left:
             self._remove(row)
+        self._tell_left(left)
+
+    def _tell_left(self, rows: list[int]) -> None:
+        if rows:
+            for watcher in self._watchers:
+                watcher.left(np.array(rows, np.int64))
