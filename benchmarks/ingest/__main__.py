@@ -12,6 +12,7 @@ from pathlib import Path
 from time import gmtime, strftime
 from typing import Final
 
+from benchmarks.ingest.load import Sending
 from benchmarks.ingest.machine import describe
 from benchmarks.ingest.plan import Plan
 from benchmarks.ingest.table import (
@@ -34,10 +35,18 @@ from spanmill.errors import SpanmillError
 _COMMAND: Final = ("python", "-m", "benchmarks.ingest")
 _DATA: Final = Path(__file__).resolve().parents[3] / "shared/data/astronomy-oteltraces.zst"
 _PATHS: Final = {"derive": False, "forward": True}
+_WAYS: Final = (
+    Sending(connections=4),
+    Sending(gzip=True),
+    Sending(transport="HTTP"),
+    Sending(transport="HTTP", gzip=True),
+    Sending(spans_per_second=50_000),
+)
 _TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
     "collector": lambda components: Collector(components / "otelcol"),
     "spanmill": lambda _components: Spanmill(),
     "plain": lambda _components: _plain(),
+    "reference": lambda _components: Spanmill("spanmill, no kernels", kernels=False),
 }
 
 
@@ -76,6 +85,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     add("--targets", nargs="+", choices=_TARGETS, default=list(_TARGETS))
     add("--paths", nargs="+", choices=_PATHS, default=list(_PATHS))
+    add(
+        "--ways",
+        action="store_true",
+        help="also several connections, gzip, HTTP and a fixed rate, at 512 spans a request",
+    )
     add("--batches", nargs="+", type=_count, metavar="N", help="spans a request")
     add("--rounds", type=_count, metavar="N", help="runs of each target, in turns (default: 3)")
     add("--passes", type=_count, metavar="N", help="passes over the recording in each run")
@@ -112,6 +126,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         rounds=options.rounds or (1 if quick else 3),
         passes=options.passes or (1 if quick else None),
         in_flight=options.in_flight,
+        ways=_WAYS if options.ways else (),
         recording=options.data,
         spans=options.spans or (4096 if quick else None),
     )

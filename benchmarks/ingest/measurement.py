@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.ingest.books import Books, received, scrape
-from benchmarks.ingest.load import GrpcClient
+from benchmarks.ingest.load import PLAINLY, Client, Sending
 from benchmarks.ingest.payloads import Payloads, Request
 from benchmarks.ingest.process import MeasuredProcess, wait_until
 from benchmarks.ingest.targets import Target, free_ports
@@ -26,15 +26,19 @@ _PROJECT: Final = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is done with the spans, and how many a request carries."""
+    """What is done with the spans, how many a request carries, and how they are sent."""
 
     batch: int
     forward: bool
+    sending: Sending = PLAINLY
 
     @property
     def path(self) -> str:
         """The way that the spans take."""
         return "derive + forward" if self.forward else "derive"
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.sending}, {self.batch} a request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Procedure:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """CPU seconds for `spans`; seconds to the answer; resident bytes before and at most.
+    """CPU seconds for `spans`; seconds to the answer and from the start until it is ready;
+    resident bytes before the load and at most.
 
     The books cover the warm-up too, the other figures do not, except for the peak.
     """
@@ -58,6 +63,7 @@ class Measurement:
     cpu_seconds: float
     ack_p50: float
     ack_p99: float
+    ready_seconds: float
     idle_bytes: int
     peak_bytes: int
     books: Books
@@ -86,15 +92,15 @@ def measure(
             launch.command, folder / "target.log", procedure.target_cpus, launch.environment
         )
         running.callback(process.stop)
-        process.wait_until_ready(launch.ready_url)
+        ready_seconds = process.wait_until_ready(launch.ready_url)
         process.wait_until_idle()
         idle_bytes = process.resident_bytes()
 
-        with GrpcClient(launch.grpc) as client:
-            warm = client.send(warm_up, procedure.in_flight)
+        with Client(launch.grpc, launch.http_url, workload.sending, procedure.in_flight) as client:
+            warm = client.send(warm_up)
             _await_delivery(sink, _spans(warm_up) if not warm.failures else 0)
             before = process.cpu_seconds()
-            answers = client.send(load, procedure.in_flight)
+            answers = client.send(load)
             sent = _spans(warm_up) + _spans(load)
             failures = (*warm.failures, *answers.failures)
             _await_delivery(sink, sent if not failures else 0)
@@ -106,6 +112,7 @@ def measure(
             cpu_seconds=cpu_seconds,
             ack_p50=float(p50),
             ack_p99=float(p99),
+            ready_seconds=ready_seconds,
             idle_bytes=idle_bytes,
             books=Books(
                 sent=sent,

@@ -7,7 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from benchmarks.ingest.load import Sending
 from benchmarks.ingest.machine import split_cpus
 from benchmarks.ingest.measurement import Measurement, Procedure, Workload, measure
 from benchmarks.ingest.payloads import Payloads, read_recording, regroup
@@ -16,13 +18,16 @@ from benchmarks.ingest.table import Row
 from benchmarks.ingest.targets import Target
 from spanmill.clock import Clock
 
+_WAY_BATCH: Final = 512
+
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured.
+    """What is measured: every batch size on every path, and `ways` of sending besides.
 
+    The ways are measured with 512 spans a request where that is among the batches, forwarded.
     `passes` over the recording in each run: None means as many as the batch size calls for.
     `spans` None means all that were recorded.
     """
@@ -33,6 +38,7 @@ class Plan:
     rounds: int
     passes: int | None
     in_flight: int
+    ways: Sequence[Sending]
     recording: Path
     spans: int | None
 
@@ -47,8 +53,10 @@ class Plan:
                 procedure = Procedure(
                     self.passes or _passes(batch), self.in_flight, target_cpus, load_cpus
                 )
-                for forward in self.forward:
-                    workload = Workload(batch, forward)
+                workloads = [Workload(batch, forward) for forward in self.forward]
+                if batch == _WAY_BATCH:
+                    workloads += [Workload(batch, True, way) for way in self.ways]
+                for workload in workloads:
                     rows += self._alternate(workload, payloads, procedure, progress)
         return rows
 
@@ -63,7 +71,7 @@ class Plan:
                 runs[target.name].append(measurement)
                 void = measurement.books.void()
                 progress(
-                    f"{workload.path}, {workload.batch} a request, round {number}: {target.name} "
+                    f"{workload}, round {number}: {target.name} "
                     + (f"void: {void}" if void else f"{measurement.microseconds_a_span:.2f} µs")
                 )
         return [Row(workload, name, measured) for name, measured in runs.items()]

@@ -35,6 +35,7 @@ class MeasuredProcess:
         self._log = log
         self._name = Path(command[0]).name
         with log.open("wb") as out, pinned(cpus):
+            self._begun = time.monotonic()
             self._popen = subprocess.Popen(
                 command,
                 env={**os.environ, **environment},
@@ -44,10 +45,14 @@ class MeasuredProcess:
             )
         self._proc = Path("/proc", str(self._popen.pid))
 
-    def wait_until_ready(self, url: str) -> None:
-        """Wait until `url` answers 200; StartError with the log's end if it does not."""
+    def wait_until_ready(self, url: str) -> float:
+        """Wait until `url` answers 200; returns the seconds since the start of the process.
+
+        StartError with the log's end if it does not.
+        """
         if not wait_until(lambda: self._ready(url), _START_DEADLINE):
             raise StartError(f"{self._name} does not answer on {url}:\n{self.log_tail()}")
+        return time.monotonic() - self._begun
 
     def wait_until_idle(self) -> None:
         """Wait until it has used no CPU time for half a second, at most 10 s."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.ingest.load import PLAINLY
 from benchmarks.ingest.measurement import Measurement, Workload
 from spanmill.errors import StartError
 
@@ -17,6 +18,7 @@ BY_CAPABILITY: Final = "benchmarks.ingest --capabilities"
 
 _HEADINGS: Final = (
     "path",
+    "sent by",
     "spans a request",
     "process",
     "CPU a span, µs",
@@ -24,10 +26,11 @@ _HEADINGS: Final = (
     "ratio",
     "ack p50, ms",
     "ack p99, ms",
+    "ready, s",
     "RSS idle, MB",
     "RSS peak, MB",
 )
-_TEXT_COLUMNS: Final = {"path", "process"}
+_TEXT_COLUMNS: Final = {"path", "sent by", "process"}
 _NOTHING: Final = "-"
 _MB: Final = 1e6
 
@@ -50,7 +53,8 @@ class Row:
 
     def cells(self, baseline: Row | None) -> list[str]:
         """The whole line; `baseline` is the row whose ratio is 1."""
-        cells = [self.workload.path, f"{self.workload.batch:,}", self.target]
+        workload = self.workload
+        cells = [workload.path, str(workload.sending), f"{workload.batch:,}", self.target]
         reason = self.void()
         if reason:
             # What a peer answered may hold what ends a cell or a line.
@@ -65,6 +69,7 @@ class Row:
             self._ratio(baseline),
             f"{self._median(lambda each: each.ack_p50) * 1e3:.1f}",
             f"{self._median(lambda each: each.ack_p99) * 1e3:.1f}",
+            f"{max(each.ready_seconds for each in self.rounds):.2f}",
             f"{self._median(lambda each: each.idle_bytes) / _MB:.0f}",
             f"{max(each.peak_bytes for each in self.rounds) / _MB:.0f}",
         ]
@@ -80,7 +85,7 @@ class Row:
 
 def render(rows: Sequence[Row], baseline: str) -> str:
     """The table; ratios are to the target named `baseline` with the same workload."""
-    ordered = sorted(rows, key=lambda row: (row.workload.forward, row.workload.batch))
+    ordered = sorted(rows, key=_position)
     baselines = {row.workload: row for row in rows if row.target == baseline}
     return "\n".join(
         f"| {' | '.join(cells)} |"
@@ -90,6 +95,12 @@ def render(rows: Sequence[Row], baseline: str) -> str:
             *(row.cells(baselines.get(row.workload)) for row in ordered),
         )
     )
+
+
+def _position(row: Row) -> tuple[bool, bool, int]:
+    """The plain way first, the other ways of sending after it."""
+    workload = row.workload
+    return workload.sending != PLAINLY, workload.forward, workload.batch
 
 
 def put(page: Path, table: str, text: str) -> None:

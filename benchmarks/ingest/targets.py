@@ -16,6 +16,7 @@ from typing import Protocol
 import yaml
 
 from spanmill.errors import StartError
+from spanmill.kernels import SWITCH
 
 _COLLECTOR_CONFIG = """\
 extensions:
@@ -24,6 +25,7 @@ receivers:
   otlp:
     protocols:
       grpc: {{endpoint: "127.0.0.1:{grpc}", max_recv_msg_size_mib: 64}}
+      http: {{endpoint: "127.0.0.1:{http}", max_request_body_size: 67108864}}
 connectors:
   span_metrics:
     dimensions: [{{name: http.route}}]
@@ -62,6 +64,7 @@ class Launch:
     command: Sequence[str]
     environment: Mapping[str, str]
     grpc: str
+    http_url: str
     ready_url: str
     scrape_url: str
 
@@ -97,19 +100,25 @@ class Collector:
 
     def prepare(self, folder: Path, sink: int | None) -> Launch:
         """Write its configuration; without a sink the spans end in the connector."""
-        ready, receiver, scrape = free_ports(3)
+        ready, receiver, http, scrape = free_ports(4)
         forwarder = "" if sink is None else _COLLECTOR_FORWARDER.format(sink=sink)
         exporters = "span_metrics" if sink is None else "span_metrics, otlp_http"
         file = folder / "collector.yaml"
         file.write_text(
             _COLLECTOR_CONFIG.format(
-                ready=ready, grpc=receiver, scrape=scrape, forwarder=forwarder, exporters=exporters
+                ready=ready,
+                grpc=receiver,
+                http=http,
+                scrape=scrape,
+                forwarder=forwarder,
+                exporters=exporters,
             )
         )
         return Launch(
             [str(self._binary), "--config", str(file)],
             {"GOMAXPROCS": "1"},
             f"127.0.0.1:{receiver}",
+            f"http://127.0.0.1:{http}/v1/traces",
             f"http://127.0.0.1:{ready}/",
             f"http://127.0.0.1:{scrape}/metrics",
         )
@@ -119,6 +128,7 @@ class Spanmill:
     """spanmill with both dialects, each with classic buckets, one also native.
 
     `capabilities` are on beside the span metrics; all of them are by default, as in spanmill.
+    Without `kernels` the references do their work.
     """
 
     calls: tuple[str, ...] = ("traces_spanmetrics_calls_total", "traces_span_metrics_calls_total")
@@ -127,15 +137,17 @@ class Spanmill:
         self,
         name: str = "spanmill",
         capabilities: Sequence[str] = CAPABILITIES,
-        python: str = sys.executable,
+        *,
+        kernels: bool = True,
     ) -> None:
         self.name = name
         self._capabilities = capabilities
-        self._command = [python, "-m", "spanmill.cli.main"]
+        self._command = [sys.executable, "-m", "spanmill.cli.main"]
+        self._environment = {} if kernels else {SWITCH: "off"}
 
     def version(self) -> str:
         """Its version line, which names the decoder and the interpreter."""
-        return _printed_by([*self._command, "--version"])
+        return _printed_by([*self._command, "--version"], self._environment)
 
     def prepare(self, folder: Path, sink: int | None) -> Launch:
         """Write its configuration; without a sink the spans go nowhere."""
@@ -163,8 +175,9 @@ class Spanmill:
         file.write_text(yaml.safe_dump(config))
         return Launch(
             [*self._command, "run", "--config", str(file)],
-            {},
+            self._environment,
             f"127.0.0.1:{receiver}",
+            f"http://127.0.0.1:{http}/v1/traces",
             f"http://127.0.0.1:{scrape}/readyz",
             f"http://127.0.0.1:{scrape}/metrics",
         )
@@ -187,10 +200,14 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _printed_by(command: Sequence[str]) -> str:
+def _printed_by(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
     try:
         printed = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **(environment or {})},
         )
     except OSError as error:
         raise StartError(
