@@ -1,5 +1,6 @@
 # The same Python minor version that CI tests with; its patches come with each build.
-FROM python:3.11-slim-bookworm AS build
+# The whole image has the C compiler that the kernels are built with.
+FROM python:3.11-bookworm AS build
 COPY . /src
 RUN sh /src/.ci/install-image /opt/spanmill
 
