@@ -123,6 +123,18 @@ class LabelSets:
         rows = np.flatnonzero(self._live)
         return rows[np.argsort(self._created[rows], kind="stable")]
 
+    def shown(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The rows that have a series now, ascending, and when each began: int64 (n,), in ns."""
+        rows = np.flatnonzero(self._live)
+        return rows, self._created[rows]
+
+    def still_shown(
+        self, rows: npt.NDArray[np.int64], created_ns: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Which of these rows still have the series that began then: bool (n,)."""
+        same: npt.NDArray[np.bool_] = self._live[rows] & (self._created[rows] == created_ns)
+        return same
+
     def labels(self, rows: npt.NDArray[np.int64]) -> list[LabelValues | None]:
         """The label values of these rows; None for the overflow row."""
         return [self._labels[row] for row in rows.tolist()]

@@ -40,11 +40,31 @@ class PackedExemplars(Mapping[int, Mapping[int, Exemplar]]):
                 strict=True,
             )
         )
+        self._positions = positions
         self._buckets = buckets
         self._trace_ids = trace_ids
         self._span_ids = span_ids
         self._values = values
         self._seconds = seconds
+
+    def part(self, chosen: npt.NDArray[np.int64]) -> PackedExemplars:
+        """Those of the series at the positions `chosen`, int64 (m,), counted from 0 in its order.
+
+        `chosen` ascends.
+        """
+        begins = np.searchsorted(self._positions, chosen)
+        counts = np.searchsorted(self._positions, chosen, side="right") - begins
+        positions = np.repeat(np.arange(len(chosen)), counts)
+        # Where each begins among those that are chosen, and among all.
+        these = np.arange(len(positions)) + np.repeat(begins - np.cumsum(counts) + counts, counts)
+        return PackedExemplars(
+            positions=positions,
+            buckets=self._buckets[these],
+            trace_ids=self._trace_ids[these],
+            span_ids=self._span_ids[these],
+            values=self._values[these],
+            seconds=self._seconds[these],
+        )
 
     def __getitem__(self, position: int) -> Mapping[int, Exemplar]:
         these = self._ranges[position]
