@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from spanmill.clock import Clock
 from spanmill.errors import FamilyConflictError
@@ -16,32 +15,23 @@ from spanmill.series.counter import CounterColumn, GaugeColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.instruments import Counter, Gauge, Histogram
 from spanmill.series.label_sets import LabelSets
-from spanmill.series.snapshot import (
-    Exemplar,
-    Family,
-    FamilySnapshot,
-    Histograms,
-    LabelValues,
-    Values,
+from spanmill.series.slices import (
+    ExemplarSource,
+    HistogramFamily,
+    LabelDialect,
+    Moment,
+    ValuesFamily,
+    ValueSource,
 )
+from spanmill.series.snapshot import Family, FamilySnapshot
+
+__all__ = ["MILLISECONDS", "SECONDS", "Bounded", "ExemplarSource", "LabelDialect", "Registry"]
 
 SECONDS: Final = 1_000_000_000
 MILLISECONDS: Final = 1_000_000
 """Units of exposed durations, in nanoseconds."""
 
 _HEALTH_LIMIT = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class LabelDialect:
-    """The labels of a group of label sets in the words of another tool.
-
-    `values` makes the values for `names` out of those of a label set; different label sets must
-    stay different.
-    """
-
-    names: tuple[str, ...]
-    values: Callable[[LabelValues], LabelValues]
 
 
 class Bounded(Protocol):
@@ -57,21 +47,12 @@ class Bounded(Protocol):
         ...
 
 
-class ExemplarSource(Protocol):
-    """What keeps the exemplars of a histogram."""
-
-    def exemplars(
-        self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int
-    ) -> Mapping[int, Mapping[int, Exemplar]]:
-        """By position in `rows`, then by bucket of this layout; values in units of `unit_ns`."""
-        ...
-
-
 class Registry:
     """Families and their series.
 
-    `lock` guards every value: hold it while figures that must agree are changed together. A
-    snapshot is taken under it, so that what one scrape shows belongs to one moment.
+    `lock` guards every value: hold it while figures that must agree are changed together. What
+    one scrape shows belongs to one moment, but for large groups of label sets (`families` says
+    which): those are read in slices, so that nobody waits for the lock much longer than 1 ms.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -80,7 +61,7 @@ class Registry:
         self._label_sets: list[LabelSets] = []
         self._limited: dict[str, LabelSets] = {}
         self._bounded: dict[str, Bounded] = {}
-        self._families: dict[str, Callable[[], FamilySnapshot]] = {}
+        self._families: dict[str, Callable[[Moment], Iterator[FamilySnapshot]]] = {}
         self._sources: list[Callable[[], Iterable[FamilySnapshot]]] = []
         self._taken: dict[str, str] = {}
         self._before_snapshot: list[Callable[[], None]] = []
@@ -119,19 +100,18 @@ class Registry:
         self,
         family: Family,
         label_sets: LabelSets,
-        column: CounterColumn,
+        column: ValueSource,
         dialect: LabelDialect | None = None,
+        where: ValueSource | None = None,
     ) -> None:
         """Show a column as a family, under the labels of a dialect where one is given.
 
-        Raises FamilyConflictError where the name is taken.
+        With `where` only the series at whose rows that isn't 0. Raises FamilyConflictError where
+        the name is taken.
         """
-
-        def snapshot() -> FamilySnapshot:
-            rows = label_sets.live_rows()
-            return _snapshot(family, label_sets, dialect, rows, Values(column.values(rows)))
-
-        self.expose_family(family, snapshot)
+        self.claim(family)
+        shown = ValuesFamily(family, label_sets, column, dialect, where)
+        self._families[family.name] = shown.begin
 
     def expose_histogram(
         self,
@@ -149,15 +129,11 @@ class Registry:
 
         Raises FamilyConflictError where the name is taken.
         """
-
-        def snapshot() -> FamilySnapshot:
-            rows = label_sets.live_rows()
-            data = column.snapshot(rows, layout, unit_ns, native)
-            if exemplars is not None:
-                data = replace(data, exemplars=exemplars.exemplars(rows, layout, unit_ns))
-            return _snapshot(family, label_sets, dialect, rows, data)
-
-        self.expose_family(family, snapshot)
+        self.claim(family)
+        shown = HistogramFamily(
+            family, label_sets, column, layout, unit_ns, native, dialect, exemplars
+        )
+        self._families[family.name] = shown.begin
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         """A counter of spanmill's own health."""
@@ -189,10 +165,11 @@ class Registry:
     def expose_family(self, family: Family, snapshot: Callable[[], FamilySnapshot]) -> None:
         """Show a family whose series its owner keeps; `snapshot` is called under the lock.
 
-        Raises FamilyConflictError where the name is taken.
+        It must be short: some thousand series at most. Raises FamilyConflictError where the name
+        is taken.
         """
         self.claim(family)
-        self._families[family.name] = snapshot
+        self._families[family.name] = lambda _: iter((snapshot(),))
 
     def expose_source(self, families: Callable[[], Iterable[FamilySnapshot]]) -> None:
         """Show families that come and go; `families` is called under the lock.
@@ -220,18 +197,39 @@ class Registry:
         for name in _exposed_names(family):
             del self._taken[name]
 
-    def snapshot(self, *, passed_through: bool = True) -> list[FamilySnapshot]:
-        """A copy of every family that has a series, at one moment, in order of declaration.
+    def families(self, *, passed_through: bool = True) -> Iterator[FamilySnapshot]:
+        """The families that have a series, one after the other in order of declaration.
+
+        All are of the moment when the first is asked for, except series of large groups of label
+        sets (more than SLICE_ROWS of them). A family of such a group comes as several snapshots,
+        each copied when its turn comes. Of its series those are shown that were there at that
+        moment and haven't disappeared; values are those of the moment; a histogram's are its own
+        at a later one, up to the end of the reading. Memory: 32 bytes a series for the group, 8
+        for each family of values, and a slice.
 
         Without `passed_through` only those that were derived here, not those of sources.
         """
         with self.lock:
-            for refresh in self._before_snapshot:
-                refresh()
-            families = [take() for take in self._families.values()]
-            if passed_through:
-                families.extend(family for source in self._sources for family in source())
-        return [family for family in families if len(family.labels)]
+            readings = self._begin(Moment(self.lock), passed_through)
+        while readings:
+            yield from (family for family in readings.popleft() if len(family.labels))
+
+    def snapshot(self, *, passed_through: bool = True) -> list[FamilySnapshot]:
+        """A copy of every family that has a series, at one moment, in order of declaration.
+
+        The lock is held meanwhile: for a few thousand series. See `families` for more.
+        """
+        with self.lock:
+            readings = self._begin(Moment(self.lock, sys.maxsize), passed_through)
+        return [family for family in chain.from_iterable(readings) if len(family.labels)]
+
+    def _begin(self, moment: Moment, passed_through: bool) -> deque[Iterator[FamilySnapshot]]:
+        for refresh in self._before_snapshot:
+            refresh()
+        readings = deque(begin(moment) for begin in self._families.values())
+        if passed_through:
+            readings.extend(iter(list(source())) for source in self._sources)
+        return readings
 
     def expire(self, now_ns: int) -> int:
         """Remove the label sets that were idle for too long; returns how many."""
@@ -253,22 +251,3 @@ def _exposed_names(family: Family) -> set[str]:
     if family.type == "summary":
         return {name, *(f"{name}_{part}" for part in ("sum", "count", "created"))}
     return {name}
-
-
-def _snapshot(
-    family: Family,
-    label_sets: LabelSets,
-    dialect: LabelDialect | None,
-    rows: npt.NDArray[np.int64],
-    data: Values | Histograms,
-) -> FamilySnapshot:
-    labels: list[LabelValues | None] = label_sets.labels(rows)
-    if dialect is not None:
-        labels = [values and dialect.values(values) for values in labels]
-    return FamilySnapshot(
-        family=family,
-        label_names=dialect.names if dialect is not None else label_sets.names,
-        labels=labels,
-        created=label_sets.created_seconds(rows),
-        data=data,
-    )

@@ -1,0 +1,222 @@
+"""Families whose series lie at rows of label sets, taken a slice of rows at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.series.histogram import HistogramColumn
+from spanmill.series.label_sets import LabelSets
+from spanmill.series.packed_exemplars import PackedExemplars
+from spanmill.series.snapshot import (
+    Family,
+    FamilySnapshot,
+    Histograms,
+    LabelValues,
+    Values,
+)
+
+SLICE_ROWS: Final = 4_096
+"""Series that are copied in one hold of the lock: a millisecond or two with native histograms."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDialect:
+    """The labels of a group of label sets in the words of another tool.
+
+    `values` makes the values for `names` out of those of a label set; different label sets must
+    stay different.
+    """
+
+    names: tuple[str, ...]
+    values: Callable[[LabelValues], LabelValues]
+
+
+class ValueSource(Protocol):
+    """A number for each row of a group of label sets."""
+
+    def values(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """A copy of the values at these rows: float64 (n,)."""
+        ...
+
+
+class ExemplarSource(Protocol):
+    """What keeps the exemplars of a histogram."""
+
+    def exemplars(self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int) -> PackedExemplars:
+        """By position in `rows`, then by bucket of this layout; values in units of `unit_ns`."""
+        ...
+
+
+class ShownRows:
+    """The series of one group of label sets at one moment.
+
+    `rows` and `created_ns` are int64 (n,). A row that changes hands afterwards is known by its
+    created stamp.
+    """
+
+    def __init__(
+        self,
+        label_sets: LabelSets,
+        rows: npt.NDArray[np.int64],
+        created_ns: npt.NDArray[np.int64],
+    ) -> None:
+        self.label_sets: Final = label_sets
+        self.rows: Final = rows
+        self.created_ns: Final = created_ns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> ShownRows:
+        """Some of them: `chosen` is bool (n,)."""
+        return ShownRows(self.label_sets, self.rows[chosen], self.created_ns[chosen])
+
+    @cached_property
+    def order(self) -> npt.NDArray[np.int64]:
+        """The positions in the order of creation, new series last: int64 (n,)."""
+        return np.argsort(self.created_ns, kind="stable")
+
+
+class Moment:
+    """One reading of a registry: its families belong to one moment, but for the large ones.
+
+    Groups of more than `slice_rows` series are read on while others change what is there.
+    """
+
+    def __init__(self, lock: threading.RLock, slice_rows: int = SLICE_ROWS) -> None:
+        self.lock: Final = lock
+        self.slice_rows: Final = slice_rows
+        self._shown: dict[int, ShownRows] = {}
+
+    def shown(self, label_sets: LabelSets) -> ShownRows:
+        """The series of a group, the same for all its families; called under the lock."""
+        shown = self._shown.get(id(label_sets))
+        if shown is None:
+            shown = self._shown[id(label_sets)] = ShownRows(label_sets, *label_sets.shown())
+        return shown
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesFamily:
+    """A column that is shown as a family, under the labels of a dialect where one is given.
+
+    With `where` only the rows at which that isn't 0. The values of all series belong to the
+    moment; what one shows in sum agrees with other figures of it.
+    """
+
+    family: Family
+    label_sets: LabelSets
+    column: ValueSource
+    dialect: LabelDialect | None = None
+    where: ValueSource | None = None
+
+    def begin(self, moment: Moment) -> Iterator[FamilySnapshot]:
+        """Take the family at this moment, under the lock; the slices are taken later."""
+        shown = moment.shown(self.label_sets)
+        if self.where is not None:
+            shown = shown.where(self.where.values(shown.rows) != 0)
+        values = self.column.values(shown.rows)
+
+        def data(positions: npt.NDArray[np.int64], _rows: npt.NDArray[np.int64]) -> Values:
+            return Values(values[shown.order[positions]])
+
+        return _begin(moment, shown, self.family, self.dialect, data)
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramFamily:
+    """One bucket layout of a histogram as a family; native only in seconds.
+
+    Each series belongs to one moment. The exemplars are taken before the counts: there is none
+    in a bucket that is shown empty.
+    """
+
+    family: Family
+    label_sets: LabelSets
+    column: HistogramColumn
+    layout: int
+    unit_ns: int
+    native: bool
+    dialect: LabelDialect | None = None
+    exemplars: ExemplarSource | None = None
+
+    def begin(self, moment: Moment) -> Iterator[FamilySnapshot]:
+        """Take the family at this moment, under the lock; the slices are taken later."""
+        shown = moment.shown(self.label_sets)
+        packed: PackedExemplars | None = None
+
+        def data(positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Histograms:
+            nonlocal packed
+            if self.exemplars is None:
+                return self.column.snapshot(rows, self.layout, self.unit_ns, self.native)
+            if packed is None:
+                in_order = shown.rows[shown.order]
+                packed = self.exemplars.exemplars(in_order, self.layout, self.unit_ns)
+            exemplars = packed.part(positions)
+            histograms = self.column.snapshot(rows, self.layout, self.unit_ns, self.native)
+            return Histograms(
+                bounds=histograms.bounds,
+                bucket_counts=histograms.bucket_counts,
+                counts=histograms.counts,
+                sums=histograms.sums,
+                native=histograms.native,
+                exemplars=exemplars,
+            )
+
+        return _begin(moment, shown, self.family, self.dialect, data)
+
+
+TakeData = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Values | Histograms]
+"""What series show: by their positions in order of creation, and by their rows."""
+
+
+def _begin(
+    moment: Moment,
+    shown: ShownRows,
+    family: Family,
+    dialect: LabelDialect | None,
+    data: TakeData,
+) -> Iterator[FamilySnapshot]:
+    slices = _slices(moment, shown, family, dialect, data)
+    return slices if len(shown) > moment.slice_rows else iter(list(slices))
+
+
+def _slices(
+    moment: Moment,
+    shown: ShownRows,
+    family: Family,
+    dialect: LabelDialect | None,
+    data: TakeData,
+) -> Iterator[FamilySnapshot]:
+    """The series of a family in order of creation, some in each hold of the lock.
+
+    A series whose label set has lost its row meanwhile is left out. Nothing comes twice: a label
+    set that came back has another row, or its row another created stamp.
+    """
+    label_sets = shown.label_sets
+    for begin in range(0, len(shown), moment.slice_rows):
+        these = shown.order[begin : begin + moment.slice_rows]
+        with moment.lock:
+            there = np.flatnonzero(
+                label_sets.still_shown(shown.rows[these], shown.created_ns[these])
+            )
+            these = these[there]
+            rows = shown.rows[these]
+            labels = label_sets.labels(rows)
+            taken = data(begin + there, rows)
+        if dialect is not None:
+            labels = [values and dialect.values(values) for values in labels]
+        yield FamilySnapshot(
+            family=family,
+            label_names=dialect.names if dialect is not None else label_sets.names,
+            labels=labels,
+            created=shown.created_ns[these] / 1e9,
+            data=taken,
+        )
