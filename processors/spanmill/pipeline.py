@@ -64,7 +64,8 @@ class Pipeline:
         columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
         if self._multiplier is not None:
             columns.setdefault(self._multiplier)
-        decoder = load_decoder(tuple(columns))
+        group_by = next((p.attributes for p in self._processors if isinstance(p, SpanMetrics)), ())
+        decoder = load_decoder(tuple(columns), group_by)
         declare_build(self._registry, version, decoder.kind)
         declare_process(self._registry)
         self._journal: MemoryJournal[Decoded | None] = MemoryJournal(clock, self._registry.lock)
