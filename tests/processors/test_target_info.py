@@ -58,3 +58,25 @@ def test_a_silent_resource_disappears() -> None:
 
 def test_an_empty_batch_shows_nothing() -> None:
     assert Targets().observe().shown() == []
+
+
+def test_a_known_resource_comes_back_with_a_series_of_its_own_after_it_disappeared() -> None:
+    targets = Targets()
+    batch = batch_of([Span(resource={"service.instance.id": "1"})], (), START)
+    targets.processor.observe(batch)
+    targets.registry.expire(START + 60 * SECOND)
+    assert targets.shown() == []
+    targets.processor.observe(batch.arrived(START + 70 * SECOND))
+    assert targets.shown() == [{"job": "shop", "instance": "1"}]
+    targets.registry.expire(START + 129 * SECOND)
+    assert targets.shown() == [{"job": "shop", "instance": "1"}]
+
+
+def test_a_known_resource_stays_as_long_as_it_sends() -> None:
+    targets = Targets()
+    batch = batch_of([Span(resource={"service.instance.id": "1"})], (), START)
+    for seconds in range(0, 300, 50):
+        targets.processor.observe(batch.arrived(START + seconds * SECOND))
+        targets.registry.expire(START + seconds * SECOND)
+    (family,) = (f for f in targets.registry.snapshot() if f.family.name == "traces_target_info")
+    assert family.created.tolist() == [START / 1e9]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from spanmill.series.label_sets import OVERFLOW_ROW
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Family, FamilySnapshot, LabelValues, Values
-from spanmill.series.targets import info_labels, instance_of, job_of
-from spanmill.spans.batch import Resource, SpanBatch
+from spanmill.series.targets import Target, Targets
+from spanmill.spans.batch import SpanBatch
 
 _FAMILY: Final = Family(
     "traces_target_info", "gauge", "Always 1; the labels are the attributes of a resource."
@@ -28,39 +31,53 @@ class TargetInfo:
     `service.instance.id` can't be told apart by name; each set of attributes is a series then.
 
     At most 10,000 resources, each of at most 64 labels of 1,024 characters; one that sent no
-    span for `idle_timeout_ns` disappears.
+    span for `idle_timeout_ns` disappears. The rows of resources are remembered as `Targets`
+    remembers resources.
     """
 
     name = "target_info"
     attributes: tuple[str, ...] = ()
 
     def __init__(self, registry: Registry, idle_timeout_ns: int) -> None:
-        self._targets = registry.label_sets(
+        self._label_sets = registry.label_sets(
             ("job", "instance", "attributes"), _MAX_TARGETS, idle_timeout_ns, self.name
         )
         self._info = _InfoColumn()
-        self._targets.attach(self._info)
+        self._label_sets.attach(self._info)
+        self._label_sets.watch(self)
+        self._targets = Targets(_PlacedTarget)
         registry.expose_family(_FAMILY, self._snapshot)
 
     def observe(self, batch: SpanBatch) -> None:
         """Take the resources of a batch into account."""
-        found: dict[LabelValues, InfoLabels] = {}
-        for resource in batch.resource.values:
-            key, labels = _target(resource)
-            found[key] = labels
-        rows = self._targets.rows(list(found), batch.arrival_ns)
-        for row, labels in zip(rows.tolist(), found.values(), strict=True):
-            self._info.labels[row] = labels
+        targets = [self._targets.of(resource) for resource in batch.resource.values]
+        known = [target.row for target in targets if target.row != OVERFLOW_ROW]
+        if known:
+            self._label_sets.touch(np.array(known), batch.arrival_ns)
+        if len(known) < len(targets):
+            self._place([t for t in targets if t.row == OVERFLOW_ROW], batch.arrival_ns)
+        for target in targets:
+            self._info.labels[target.row] = target.info
+
+    def left(self, rows: npt.NDArray[np.int64]) -> None:  # noqa: ARG002 - all are looked up anew
+        """Forget which rows targets had: some of them lost theirs."""
+        self._targets.clear()
+
+    def _place(self, targets: Sequence[_PlacedTarget], now_ns: int) -> None:
+        keys = list({target.label_set: None for target in targets})
+        rows = dict(zip(keys, self._label_sets.rows(keys, now_ns).tolist(), strict=True))
+        for target in targets:
+            target.row = rows[target.label_set]
 
     def tick(self, now_ns: int) -> None:
         """Nothing here is made due by time alone; the registry expires idle series."""
 
     def _snapshot(self) -> FamilySnapshot:
-        rows = self._targets.live_rows()
+        rows = self._label_sets.live_rows()
         rows = rows[rows != OVERFLOW_ROW]
         labels = [dict(self._info.labels[row]) for row in rows.tolist()]
         names = sorted({name for target in labels for name in target})
-        targets = self._targets.labels(rows)
+        targets = self._label_sets.labels(rows)
         return FamilySnapshot(
             _FAMILY,
             ("job", "instance", *names),
@@ -68,7 +85,7 @@ class TargetInfo:
                 (*(key or ())[:2], *(target.get(name, "") for name in names))
                 for key, target in zip(targets, labels, strict=True)
             ],
-            self._targets.created_seconds(rows),
+            self._label_sets.created_seconds(rows),
             Values(np.ones(len(rows))),
         )
 
@@ -87,9 +104,13 @@ class _InfoColumn:
         self.labels.pop(row, None)
 
 
-def _target(resource: Resource) -> tuple[LabelValues, InfoLabels]:
-    labels = info_labels(resource.attributes)
-    instance = instance_of(resource.attributes)
-    # Two attribute sets of one instance share a row; without an instance each has its own.
-    told_apart_by = "" if instance else repr(labels)
-    return (job_of(resource.attributes), instance, told_apart_by), labels
+class _PlacedTarget(Target):
+    """A target that remembers its row, or has none of its own."""
+
+    row = OVERFLOW_ROW
+
+    @cached_property
+    def label_set(self) -> LabelValues:
+        """What tells it from others."""
+        # Two attribute sets of one instance share a row; without an instance each has its own.
+        return self.job, self.instance, "" if self.instance else repr(self.info)

@@ -105,13 +105,16 @@ class SpanNames:
 
     def label(self, name: str) -> str:
         """The label value of one name."""
+        known = self._cache.get(name)
+        if known is not None:
+            return known
         if not self._enabled:
             return label_text(name)
         if len(name) > MAX_LENGTH:
             name = cut(name)
-        known = self._cache.get(name)
-        if known is not None:
-            return known
+            known = self._cache.get(name)
+            if known is not None:
+                return known
         label = self._normalised(name)
         if label == name:
             label = name
