@@ -20,7 +20,7 @@ from spanmill.clock import SystemClock
 from spanmill.config.model import Config
 from spanmill.errors import SpanmillError
 from spanmill.processors.factory import build_processors
-from spanmill.processors.interface import Processor
+from spanmill.processors.guard import GuardedProcessor
 from spanmill.series.registry import Registry
 from spanmill.spans.batch import Coded, SpanBatch
 from spanmill.spans.installed import load_decoder
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str], cpu_ns: Callable[[], int]) -> int:
     return 0
 
 
-def _processors(*names: str) -> list[Processor]:
+def _processors(*names: str) -> list[GuardedProcessor[SpanBatch]]:
     registry = Registry(SystemClock())
     built = build_processors(Config(), registry, Telemetry(registry))
     return [processor for name in names for processor in built if processor.name == name]

@@ -54,6 +54,10 @@ class FamilyConflictError(SpanmillError):
     """A metric family was declared twice under one name."""
 
 
+class DeclarationError(SpanmillError):
+    """A processor declares or uses a metric in a way that can't be; says what to change."""
+
+
 def listen_failure(error: Exception) -> str:
     """Why an address can't be listened on, in words for the line that says so."""
     if isinstance(error, socket.gaierror):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,6 +19,7 @@ from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
 from spanmill.points.batch import PointBatch
 from spanmill.points.decoder import DecodedMetrics
 from spanmill.processors.factory import build_processors, build_service_metrics
+from spanmill.processors.guard import show_processors
 from spanmill.processors.span_metrics import SpanMetrics
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
@@ -58,13 +57,15 @@ class Pipeline:
             tuple(name for name, d in exporters.otlp_metrics.items() if d.service_metrics),
         )
         self._telemetry = Telemetry(self._registry, *destinations)
-        self._processors = build_processors(config, self._registry, self._telemetry)
-        self._service_metrics = build_service_metrics(config, self._registry, self._telemetry)
+        wired = (config, self._registry, self._telemetry)
+        self._processors = build_processors(*wired)
+        self._service_metrics = build_service_metrics(*wired)
+        show_processors(self._registry, (*self._processors, self._service_metrics))
         self._multiplier = config.sampling.multiplier_attribute
-        columns = dict.fromkeys(key for p in self._processors for key in p.attributes)
+        columns = dict.fromkeys(key for guard in self._processors for key in guard.attributes)
         if self._multiplier is not None:
             columns.setdefault(self._multiplier)
-        group_by = next((p.attributes for p in self._processors if isinstance(p, SpanMetrics)), ())
+        group_by = next((p.attributes for p in self._processors if p.name == SpanMetrics.name), ())
         decoder = load_decoder(tuple(columns), group_by)
         declare_build(self._registry, version, decoder.kind)
         declare_process(self._registry)
@@ -119,6 +120,7 @@ class Pipeline:
             extra={
                 "version": self._version,
                 "decoder": self._decoder_kind,
+                "own_processors": ",".join(p.name for p in self._config.processors) or "none",
                 **{receiver.name: receiver.endpoint for receiver in self._receivers},
                 "metrics": f"http://{host}:{self._scrape.port}/metrics",
                 "destinations": ",".join(self._config.exporters.otlp_traces) or "none",
@@ -194,32 +196,18 @@ class Pipeline:
         arrival = np.uint64(batch.arrival_ns)
         self._telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
         for processor in self._processors:
-            counted = self._guarded(processor.name, partial(processor.observe, batch))
-            if not counted and isinstance(processor, SpanMetrics):
+            if not processor.observe(batch) and processor.name == SpanMetrics.name:
                 self._telemetry.spans_accepted.add(len(batch), "filtered")
 
     def _apply_points(self, batch: PointBatch) -> None:
-        metrics = self._service_metrics
-        if not self._guarded(metrics.name, partial(metrics.observe, batch)):
+        if not self._service_metrics.observe(batch):
             self._telemetry.points_accepted.add(len(batch), "filtered")
 
     def _apply_tick(self, now_ns: int) -> None:
         self._registry.expire(now_ns)
         for processor in self._processors:
-            self._guarded(processor.name, partial(processor.tick, now_ns))
-        metrics = self._service_metrics
-        self._guarded(metrics.name, partial(metrics.tick, now_ns))
-
-    def _guarded(self, processor: str, work: Callable[[], None]) -> bool:
-        """Let a processor work; where it fails, the others and the forwarding go on."""
-        try:
-            work()
-        except Exception:  # noqa: BLE001 - a fault of one processor must not lose spans
-            if not self._telemetry.processor_errors.value(processor):
-                _log.exception("a processor failed", extra={"processor": processor})
-            self._telemetry.processor_errors.add(1, processor)
-            return False
-        return True
+            processor.tick(now_ns)
+        self._service_metrics.tick(now_ns)
 
     def _tick(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):

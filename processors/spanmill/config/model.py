@@ -13,6 +13,7 @@ from spanmill.config.endpoints import ListenAddress
 from spanmill.config.exemplars import ExemplarsConfig
 from spanmill.config.exporters import OtlpMetricsConfig, OtlpTracesConfig
 from spanmill.config.percentiles import PercentilesConfig
+from spanmill.config.processors import ProcessorConfigs
 from spanmill.config.sampling import SamplingConfig
 from spanmill.config.section import Section
 from spanmill.config.service_graph import ServiceGraphConfig
@@ -156,6 +157,9 @@ class Config(Section):
     )
     exemplars: ExemplarsConfig | None = Field(
         default=ExemplarsConfig(), description="Trace ids beside histogram buckets, or null."
+    )
+    processors: ProcessorConfigs = Field(
+        default=(), description="Processors of your own, after those that are built in."
     )
     sampling: SamplingConfig = Field(
         default=SamplingConfig(), description="Input that was sampled before it arrives."

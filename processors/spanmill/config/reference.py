@@ -167,6 +167,8 @@ def _type(value: Schema, root: Schema) -> str:
 
 
 def _named_type(value: Schema, root: Schema) -> str:
+    if value["additionalProperties"] is True:
+        return "any value"
     return _type(_resolve(value["additionalProperties"], root), root)
 
 

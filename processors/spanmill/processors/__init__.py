@@ -1,1 +1,32 @@
-"""What derives metrics from batches of spans."""
+"""What derives metrics from batches of spans; what stands here is for authors of processors."""
+
+from spanmill.errors import DeclarationError
+from spanmill.processors.columns import first_given, map_values, resource_attribute, service_names
+from spanmill.processors.instruments import Counter, Gauge, Histogram
+from spanmill.processors.interface import Processor
+from spanmill.processors.label_groups import Label
+from spanmill.processors.metrics import DEFAULT_BUCKETS, Metrics
+from spanmill.processors.per_span import PerSpan, Span
+from spanmill.spans.batch import ABSENT, SPAN_KINDS, STATUS_CODES, Coded, SpanBatch
+
+__all__ = [
+    "ABSENT",
+    "DEFAULT_BUCKETS",
+    "SPAN_KINDS",
+    "STATUS_CODES",
+    "Coded",
+    "Counter",
+    "DeclarationError",
+    "Gauge",
+    "Histogram",
+    "Label",
+    "Metrics",
+    "PerSpan",
+    "Processor",
+    "Span",
+    "SpanBatch",
+    "first_given",
+    "map_values",
+    "resource_attribute",
+    "service_names",
+]

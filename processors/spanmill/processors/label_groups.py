@@ -1,0 +1,148 @@
+"""Which rows of a batch have the same labels, found from their dictionary codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from spanmill.errors import DeclarationError
+from spanmill.series.label_values import MAX_LENGTH, label_value
+from spanmill.series.snapshot import LabelValues
+from spanmill.spans.batch import Coded
+
+Label = Coded[Any] | str
+"""Where a label's values are from: a coded column, or one text for all rows."""
+
+_MAX_KEY: Final = 2**62
+_SPARE: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelGroups:
+    """The k distinct label sets of m rows.
+
+    - `labels`: the label set of each group.
+    - `counts`: int64 (k,), how many rows each has.
+    - `key`: (m,), a number below `size` for each row, equal where the label sets are.
+    - `present`: int64 (k,), the key of each group.
+    """
+
+    labels: list[LabelValues]
+    counts: npt.NDArray[np.int64]
+    key: npt.NDArray[np.int64]
+    size: int
+    present: npt.NDArray[np.int64]
+
+    def sums(self, amounts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The sum of `amounts` (m,) in each group: float64 (k,)."""
+        totals = np.bincount(self.key, amounts, self.size).astype(np.float64, copy=False)
+        return totals[self.present]
+
+    def spread(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """What each row's group has in `values` (k,): int64 (m,)."""
+        table = np.empty(self.size, np.int64)
+        table[self.present] = values
+        return table[self.key]
+
+
+def label_groups(
+    labels: Sequence[Label], spans: int, where: npt.NDArray[np.bool_] | None
+) -> LabelGroups:
+    """Group the rows of a batch, all or those of `where` (spans,), by their labels.
+
+    A row without a value has the empty text, which in Prometheus is the same as no such label.
+    Raises DeclarationError where a column has another number of rows than the batch.
+    """
+    chosen = None if where is None else _chosen(where, spans)
+    rows = spans if chosen is None else len(chosen)
+    key = np.zeros(rows, np.int64) if not labels else None
+    size = 1
+    columns: list[tuple[npt.NDArray[np.int64], list[str]] | str] = []
+    for label in labels:
+        if isinstance(label, str):
+            columns.append(label_value(label))
+            continue
+        _check_rows(label, spans)
+        codes = label.codes if chosen is None else label.codes[chosen]
+        ids, texts = _texts(label)
+        column = ids[codes]
+        columns.append((column, texts))
+        if key is None:
+            key = column
+        else:
+            if size * len(texts) > _MAX_KEY:
+                dense, key = np.unique(key, return_inverse=True)
+                size = len(dense)
+            key = key * len(texts) + column
+        size *= len(texts)
+    if key is None:
+        key = np.zeros(rows, np.int64)
+    if size <= 4 * rows + _SPARE:
+        # Counting into a table of all keys is several times as fast as sorting them.
+        table = np.bincount(key, minlength=size)
+        present = np.flatnonzero(table)
+        counts = table[present]
+        a_row = np.empty(size, np.int64)
+        a_row[key] = np.arange(rows)
+        first = a_row[present]
+    else:
+        _, first, key, counts = np.unique(
+            key, return_index=True, return_inverse=True, return_counts=True
+        )
+        size = len(first)
+        present = np.arange(size)
+    return LabelGroups(_label_sets(columns, first), counts, key, size, present)
+
+
+def _label_sets(
+    columns: Sequence[tuple[npt.NDArray[np.int64], list[str]] | str],
+    rows: npt.NDArray[np.int64],
+) -> list[LabelValues]:
+    """The label sets of these rows."""
+    if not columns:
+        return [()] * len(rows)
+    values = [
+        repeat(column, len(rows))
+        if isinstance(column, str)
+        else [column[1][i] for i in column[0][rows].tolist()]
+        for column in columns
+    ]
+    return list(zip(*values, strict=True))
+
+
+def _texts(column: Coded[Any]) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """The column's distinct texts, and which of them each code is; the last is for ABSENT."""
+    index: dict[str, int] = {}
+    ids = [
+        index.setdefault(
+            value if type(value) is str and len(value) <= MAX_LENGTH else label_value(value),
+            len(index),
+        )
+        for value in column.values
+    ]
+    ids.append(index.setdefault("", len(index)))
+    return np.array(ids, np.int64), list(index)
+
+
+def _chosen(where: npt.NDArray[np.bool_], spans: int) -> npt.NDArray[np.int64]:
+    if where.dtype != np.bool_ or where.shape != (spans,):
+        raise DeclarationError(
+            f"where must be a bool for each of the {spans} spans; given {where.dtype} of shape "
+            f"{where.shape}"
+        )
+    return np.flatnonzero(where)
+
+
+def _check_rows(label: object, spans: int) -> None:
+    if not isinstance(label, Coded):
+        raise DeclarationError(
+            "a label's values come from a coded column, such as batch.name or "
+            f"batch.attributes[…], or are one text; given {type(label).__name__}"
+        )
+    if len(label.codes) != spans:
+        raise DeclarationError(f"a label's column has {len(label.codes)} rows, the batch {spans}")
