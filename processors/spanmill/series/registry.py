@@ -11,7 +11,6 @@ from typing import Final, Protocol
 
 from spanmill.clock import Clock
 from spanmill.errors import FamilyConflictError
-from spanmill.series.counter import CounterColumn, GaugeColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.instruments import Counter, Gauge, Histogram
 from spanmill.series.label_sets import LabelSets
@@ -30,8 +29,6 @@ __all__ = ["MILLISECONDS", "SECONDS", "Bounded", "ExemplarSource", "LabelDialect
 SECONDS: Final = 1_000_000_000
 MILLISECONDS: Final = 1_000_000
 """Units of exposed durations, in nanoseconds."""
-
-_HEALTH_LIMIT = 1_000
 
 
 class Bounded(Protocol):
@@ -137,26 +134,24 @@ class Registry:
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         """A counter of spanmill's own health."""
-        label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
-        column = CounterColumn(label_sets)
-        self.expose_values(Family(name, "counter", text), label_sets, column)
-        return Counter(self.lock, self._clock, label_sets, column)
+        counter = Counter(Family(name, "counter", text), labels, self.lock, self._clock)
+        self.expose_family(counter.family, counter.snapshot)
+        return counter
 
     def gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
         """A gauge of spanmill's own health."""
-        label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
-        column = GaugeColumn(label_sets)
-        self.expose_values(Family(name, "gauge", text), label_sets, column)
-        return Gauge(self.lock, self._clock, label_sets, column)
+        gauge = Gauge(Family(name, "gauge", text), labels, self.lock, self._clock)
+        self.expose_family(gauge.family, gauge.snapshot)
+        return gauge
 
     def histogram(
         self, name: str, text: str, bounds_ns: Sequence[int], labels: tuple[str, ...] = ()
     ) -> Histogram:
         """A classic histogram of spanmill's own health, observed in ns, shown in seconds."""
-        label_sets = self.label_sets(labels, _HEALTH_LIMIT, None)
-        column = HistogramColumn(label_sets, [bounds_ns], native=False)
-        self.expose_histogram(Family(name, "histogram", text), label_sets, column)
-        return Histogram(self.lock, self._clock, label_sets, column)
+        family = Family(name, "histogram", text)
+        histogram = Histogram(family, labels, self.lock, self._clock, bounds_ns)
+        self.expose_family(family, histogram.snapshot)
+        return histogram
 
     def before_snapshot(self, refresh: Callable[[], None]) -> None:
         """Call `refresh` under the lock before each snapshot: for gauges that are looked up."""
