@@ -58,9 +58,13 @@ class Coded(Generic[T]):
         return None if code == ABSENT else self.values[code]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Resource:
-    """What emitted the spans: the attributes of an OTLP `Resource`."""
+    """What emitted the spans: the attributes of an OTLP `Resource`.
+
+    Equal to itself alone, so that what is known of it can be kept by the object: a decoder may
+    give the same one for the same bytes in all its batches.
+    """
 
     attributes: Mapping[str, AttributeValue]
 
@@ -122,6 +126,7 @@ class SpanBatch:
       probability threshold in its trace state.
     - `span_start`, `span_length`: int64 (n,), where the serialised span stands in `payload`.
       What has no column is read from there, for the rows that need it.
+    - `linked`: bool (n,), which spans have links; None where the decoder did not look.
     - `groups`: which spans agree, where the decoder found out; `spans.groups.groups_of` does
       otherwise.
     """
@@ -145,6 +150,7 @@ class SpanBatch:
     attributes: Mapping[str, Coded[AttributeValue]] = field(default_factory=dict)
     arrival_ns: int = 0
     groups: Groups | None = None
+    linked: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.kind)

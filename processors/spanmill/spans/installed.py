@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from spanmill.kernels import load_kernel
+from spanmill.spans.compiled import CompiledDecoder
 from spanmill.spans.decoder import Decoder
 from spanmill.spans.reference import ReferenceDecoder
 
@@ -14,4 +16,7 @@ def load_decoder(attributes: Sequence[str], group_by: Sequence[str] = ()) -> Dec
     `group_by` are those of them, in their order, that tell groups of spans apart, where the
     decoder finds groups.
     """
-    return ReferenceDecoder(attributes)
+    kernel = load_kernel("spanmill.spans._decode")
+    if kernel is None:
+        return ReferenceDecoder(attributes)
+    return CompiledDecoder(kernel, attributes, group_by)
