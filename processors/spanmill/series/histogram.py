@@ -7,27 +7,45 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.column import grown
+from spanmill.kernels import load_kernel
+from spanmill.series.counter import CounterColumn
+from spanmill.series.histogram_arrays import HistogramArrays
+from spanmill.series.histogram_state import HistogramState, HistogramStorage
+from spanmill.series.histogram_table import CompactHistograms
 from spanmill.series.label_sets import LabelSets
-from spanmill.series.native import NativeHistograms
-from spanmill.series.snapshot import Histograms, NativeBuckets
+from spanmill.series.snapshot import Histograms
 
 
 class HistogramColumn:
     """Durations in nanoseconds for each label set, counted in one or several bucket layouts.
 
-    Classic counts are exact counters for each bound. The sum is kept in nanoseconds, so that it
-    is exact, and the same in whatever order the durations come, up to 2^53 ns (104 days).
-    `native` adds one exponential histogram in seconds.
+    Classic counts are exact counters for each bound. What is counted are the finest buckets, those
+    between all bounds of all layouts; a layout's bucket is the sum of those within it. The sum is
+    kept in nanoseconds, so that it is exact, and the same in whatever order the durations come, up
+    to 2^53 ns (104 days). `native` adds one exponential histogram in seconds.
+
+    The counts are in the compiled table where there is one (`CompactHistograms` has its memory),
+    otherwise in arrays.
     """
 
     def __init__(
         self, label_sets: LabelSets, layouts_ns: Sequence[Sequence[int]], native: bool
     ) -> None:
-        self._bounds = [np.asarray(layout, np.uint64) for layout in layouts_ns]
-        self._buckets = [np.zeros((0, len(bounds) + 1)) for bounds in self._bounds]
-        self._sums = np.zeros(0)
-        self._native = NativeHistograms() if native else None
+        self._layouts = [np.asarray(layout, np.uint64) for layout in layouts_ns]
+        self._has_native = native
+        bounds = np.unique(np.concatenate(self._layouts))
+        self._buckets = len(bounds) + 1
+        # The bucket of each layout that a finest bucket is a part of.
+        self._parts_of = [
+            np.append(np.searchsorted(layout, bounds), len(layout)).tolist()
+            for layout in self._layouts
+        ]
+        kernel = load_kernel("spanmill.series._table")
+        self._counts: HistogramStorage = (
+            CompactHistograms(kernel, bounds, native)
+            if kernel is not None
+            else HistogramArrays(bounds, native)
+        )
         label_sets.attach(self)
 
     def observe(
@@ -37,13 +55,30 @@ class HistogramColumn:
         weights: npt.NDArray[np.float64],
     ) -> None:
         """Count durations, uint64 (n,) in ns, at rows (n,), each `weights` (n,) times."""
-        nanoseconds = durations.astype(np.float64)
-        np.add.at(self._sums, rows, nanoseconds * weights)
-        for bounds, buckets in zip(self._bounds, self._buckets, strict=True):
-            bucket = np.searchsorted(bounds, durations, side="left")
-            np.add.at(buckets, (rows, bucket), weights)
-        if self._native is not None:
-            self._native.observe(rows, nanoseconds / 1e9, weights)
+        self._counts.observe(rows, durations, weights)
+
+    def observe_row(self, row: int, durations: npt.NDArray[np.uint64]) -> None:
+        """Count durations, uint64 (n,) in ns, at one row."""
+        self._counts.observe_row(row, durations)
+
+    def observe_spans(
+        self,
+        rows: npt.NDArray[np.int64],
+        durations: npt.NDArray[np.uint64],
+        weights: npt.NDArray[np.float64],
+        *,
+        sizes: npt.NDArray[np.int64],
+        calls: CounterColumn,
+        size_sums: CounterColumn,
+    ) -> int:
+        """The same as `observe`, and what else a span adds to its row, at once.
+
+        `sizes` is int64 (n,); `weights` are added to `calls`, `sizes * weights` to `size_sums`,
+        which are columns of the same label sets. Returns how many weights are not 1.
+        """
+        return self._counts.observe_spans(
+            rows, durations, weights, sizes=sizes, calls=calls.cells, size_sums=size_sums.cells
+        )
 
     def merge(
         self, rows: npt.NDArray[np.int64], other: HistogramColumn, others: npt.NDArray[np.int64]
@@ -52,47 +87,55 @@ class HistogramColumn:
 
         Raises ValueError where the two count in other buckets.
         """
-        if (self._native is None) is not (other._native is None) or not (
-            len(self._bounds) == len(other._bounds)
-            and all(map(np.array_equal, self._bounds, other._bounds))
+        if not (
+            len(self._layouts) == len(other._layouts)
+            and all(map(np.array_equal, self._layouts, other._layouts))
         ):
             raise ValueError("histograms with other buckets can't be merged")
-        np.add.at(self._sums, rows, other._sums[others])
-        for buckets, more in zip(self._buckets, other._buckets, strict=True):
-            np.add.at(buckets, rows, more[others])
-        if self._native is not None and other._native is not None:
-            for row, other_row in zip(rows.tolist(), others.tolist(), strict=True):
-                self._native.merge(row, other._native, other_row)
+        self.merge_state(rows, other.state(others))
+
+    def state(self, rows: npt.NDArray[np.int64]) -> HistogramState:
+        """A copy of what these rows have counted, int64 (s,), to be merged elsewhere."""
+        return self._counts.state(rows)
+
+    def merge_state(self, rows: npt.NDArray[np.int64], state: HistogramState) -> None:
+        """Add a state to rows, int64 (s,), whichever storage it comes from.
+
+        Associative and commutative. Its bounds must be those here. Raises ValueError where its
+        shapes or its form are others.
+        """
+        state.check(len(rows), self._buckets, self._has_native)
+        self._counts.merge_state(rows, state)
 
     def snapshot(
         self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int, native: bool
     ) -> Histograms:
         """A copy of one bucket layout at these rows, in units of `unit_ns` nanoseconds."""
-        bucket_counts = self._buckets[layout][rows]
+        if native and not self._has_native:
+            raise ValueError("this histogram has no native form")
+        state = self._counts.state(rows)
+        bounds = self._layouts[layout]
+        bucket_counts = state.bucket_counts
+        if len(self._layouts) > 1:
+            bucket_counts = np.zeros((len(rows), len(bounds) + 1))
+            for finest, bucket in enumerate(self._parts_of[layout]):
+                bucket_counts[:, bucket] += state.bucket_counts[:, finest]
         return Histograms(
-            bounds=tuple((self._bounds[layout].astype(np.float64) / unit_ns).tolist()),
+            bounds=tuple((bounds.astype(np.float64) / unit_ns).tolist()),
             bucket_counts=bucket_counts,
             counts=bucket_counts.sum(axis=1),
-            sums=self._sums[rows] / unit_ns,
-            native=self._native_buckets(rows) if native else None,
+            sums=state.sums / unit_ns,
+            native=state.native if native else None,
         )
 
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` rows; new ones are empty."""
-        self._buckets = [grown(buckets, capacity) for buckets in self._buckets]
-        self._sums = grown(self._sums, capacity)
-        if self._native is not None:
-            self._native.grow(capacity)
+        self._counts.grow(capacity)
 
     def reset(self, row: int) -> None:
         """Empty one row, which another label set will use."""
-        for buckets in self._buckets:
-            buckets[row] = 0.0
-        self._sums[row] = 0.0
-        if self._native is not None:
-            self._native.reset(row)
+        self._counts.reset(row)
 
-    def _native_buckets(self, rows: npt.NDArray[np.int64]) -> list[NativeBuckets]:
-        if self._native is None:
-            raise ValueError("this histogram has no native form")
-        return [self._native.buckets(row) for row in rows.tolist()]
+    def nbytes(self) -> int:
+        """The memory of all rows."""
+        return self._counts.nbytes()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spanmill.series.column import grown
-from spanmill.series.snapshot import NativeBuckets
+from spanmill.series.snapshot import NativeBuckets, PackedNative
 
 MAX_BUCKETS: Final = 160
 MAX_SCALE: Final = 8
@@ -16,8 +16,8 @@ MAX_SCALE: Final = 8
 MIN_SCALE: Final = -4
 """The coarsest; at this scale every positive double fits into 132 buckets."""
 
-# Upper bounds of the 256 sub-buckets of [0.5, 1], the range of a mantissa as frexp gives it.
-_MANTISSA_BOUNDS: Final = np.exp2(np.arange(256) / 256 - 1.0)
+MANTISSA_BOUNDS: Final = np.exp2(np.arange(256) / 256 - 1.0)
+"""Upper bounds of the 256 sub-buckets of [0.5, 1], the range of a mantissa as frexp gives it."""
 
 
 def bucket_index(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -28,7 +28,7 @@ def bucket_index(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     table instead of a logarithm, so that exact powers of two land on the right side.
     """
     mantissa, exponent = np.frexp(values)
-    sub_bucket = np.searchsorted(_MANTISSA_BOUNDS, mantissa, side="left")
+    sub_bucket = np.searchsorted(MANTISSA_BOUNDS, mantissa, side="left")
     return (exponent.astype(np.int64) - 1) * 256 + sub_bucket - 1
 
 
@@ -83,23 +83,30 @@ class NativeHistograms:
         np.add.at(self._counts, (rows, indexes % MAX_BUCKETS), weights)
 
     def merge(self, row: int, other: NativeHistograms, other_row: int) -> None:
-        """Add one row of `other` to a row, at the finest scale at which all of it has room.
+        """Add one row of `other` to a row."""
+        self.merge_packed(np.array([row]), other.packed(np.array([other_row])))
+
+    def merge_packed(self, rows: npt.NDArray[np.int64], others: PackedNative) -> None:
+        """Add histograms to rows (s,), at the finest scale at which all of each has room.
 
         Which scale that is depends on the lowest and the highest bucket of all alone, so that
         merging is associative and commutative.
         """
-        self._zeros[row] += other._zeros[other_row]
-        low, high = int(other._low[other_row]), int(other._high[other_row])
-        if low > high:
+        for row, other in zip(rows.tolist(), others, strict=True):
+            self._merge(row, other)
+
+    def _merge(self, row: int, other: NativeBuckets) -> None:
+        self._zeros[row] += other.zero_count
+        counts = other.counts
+        if not len(counts):
             return
-        indexes = np.arange(low, high + 1)
-        counts = other._counts[other_row, indexes % MAX_BUCKETS]
-        scale = min(int(self._scale[row]), int(other._scale[other_row]))
+        indexes = np.arange(other.first - 1, other.first - 1 + len(counts))
+        scale = min(int(self._scale[row]), other.schema)
         if self._low[row] > self._high[row]:
             self._scale[row] = scale
         else:
             self._lower_scale(row, int(self._scale[row]) - scale)
-        indexes >>= int(other._scale[other_row]) - scale
+        indexes >>= other.schema - scale
         rows = np.full(2, row)
         self._make_room(rows, indexes[[0, -1]] << (MAX_SCALE - scale))
         steps = scale - int(self._scale[row])
@@ -115,6 +122,25 @@ class NativeHistograms:
             first=low + 1 if len(indexes) else 0,
             counts=self._counts[row, indexes % MAX_BUCKETS],
         )
+
+    def packed(self, rows: npt.NDArray[np.int64]) -> PackedNative:
+        """Copies of these rows, int64 (s,), as columns."""
+        lengths = self._high[rows] - self._low[rows] + 1
+        begins = np.append(0, np.cumsum(lengths))
+        place = np.arange(begins[-1]) - np.repeat(begins[:-1], lengths)
+        indexes = np.repeat(self._low[rows], lengths) + place
+        return PackedNative(
+            schemas=self._scale[rows],
+            zero_counts=self._zeros[rows],
+            firsts=np.where(lengths > 0, self._low[rows] + 1, 0).astype(np.int32),
+            begins=begins,
+            counts=self._counts[np.repeat(rows, lengths), indexes % MAX_BUCKETS],
+        )
+
+    def nbytes(self) -> int:
+        """The memory of all rows."""
+        columns = (self._counts, self._zeros, self._scale, self._low, self._high)
+        return sum(column.nbytes for column in columns)
 
     def _make_room(self, rows: npt.NDArray[np.int64], finest: npt.NDArray[np.int64]) -> None:
         """Widen the range of these rows to these buckets, at a lower scale where it must be."""
