@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 from spanmill.errors import TooManyMessagesError, UndecodableError
 from spanmill.spans.batch import ABSENT, AttributeValue, Coded, Resource, SpanBatch
 from spanmill.spans.decoder import DecodedRequest, Decoder
@@ -67,7 +69,16 @@ def _batch_difference(oracle: SpanBatch, subject: SpanBatch) -> str | None:
             return f"{name} is {found.dtype}{list(found.shape)}, not {expected.dtype}"
         if expected.tobytes() != found.tobytes():
             return f"{name} {expected.tolist()}, but {found.tolist()}"
-    return _coded_differences(oracle, subject)
+    return _coded_differences(oracle, subject) or _links_difference(subject)
+
+
+def _links_difference(batch: SpanBatch) -> str | None:
+    """Which spans have links, where a decoder says so: the oracle's batches don't."""
+    if batch.linked is None:
+        return None
+    expected = [bool(Span.FromString(batch.span_bytes(row)).links) for row in range(len(batch))]
+    found = batch.linked.tolist()
+    return None if expected == found else f"linked {expected}, but {found}"
 
 
 def _coded_differences(oracle: SpanBatch, subject: SpanBatch) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from spanmill.spans.compiled import CompiledDecoder
 from spanmill.spans.decoder import DecodedRequest, Decoder
 from spans.fuzz.byte_mutations import havoc
 from spans.fuzz.difference import Outcome, difference, outcome
@@ -109,6 +110,12 @@ class Session:
                 self.tally.findings.append(self._finding(body, what, number))
         self.tally.seconds += time.monotonic() - begin
         return self.tally
+
+    @property
+    def read_otherwise(self) -> int | None:
+        """How many requests the decoder left to the reference; None where it has no such way."""
+        subject = self._subject
+        return subject.irregular_requests if isinstance(subject, CompiledDecoder) else None
 
     def _try(self, body: bytes) -> str | None:
         tally = self.tally

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from spanmill.errors import UndecodableError
-from spanmill.spans.batch import Coded
+from spanmill.spans.batch import Coded, SpanBatch
 from spanmill.spans.decoder import DecodedRequest
 from spanmill.spans.groups import groups_of
 from spanmill.spans.reference import ReferenceDecoder
+from spans.fuzz.difference import COLUMNS
 from spans.fuzz.fields import parse_request
 from spans.fuzz.minimise import minimised
 from spans.fuzz.seeds import generated_requests
@@ -200,12 +201,19 @@ def test_a_mutant_is_made_from_seed_and_number_alone() -> None:
     again = Mutants(REQUESTS, seed=3)
     in_order = [mutants.mutant(number) for number in range(50)]
     assert [again.mutant(number) for number in reversed(range(50))] == in_order[::-1]
-    assert [Mutants(REQUESTS, seed=4).mutant(number) for number in range(50)] != in_order
+    other = Mutants(REQUESTS, seed=4)
+    assert [other.mutant(number) for number in range(50)] != in_order
 
 
 def test_a_tree_of_fields_keeps_every_byte() -> None:
     for body in REQUESTS:
         assert b"".join(field.encoded for field in parse_request(body)) == body
+
+
+def test_every_column_of_a_batch_is_compared() -> None:
+    compared = {*COLUMNS, "payload", "resource", "scope", "name", "attributes", "groups", "linked"}
+    given_afterwards = {"arrival_ns"}
+    assert {field.name for field in dataclasses.fields(SpanBatch)} == compared | given_afterwards
 
 
 def test_minimising_keeps_what_the_finding_needs() -> None:
