@@ -1,4 +1,4 @@
-"""Requests by tenant, from the span attribute `tenant.id`."""
+"""Requests by tenant, from a span attribute."""
 
 from spanmill.processors import SPAN_KINDS, Metrics, Processor, SpanBatch, service_names
 
@@ -6,13 +6,12 @@ SERVER = SPAN_KINDS.index("SPAN_KIND_SERVER")
 
 
 class Tenants(Processor):
-    attributes = ("tenant.id",)
-
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, attribute: str = "tenant.id") -> None:
+        self.attributes = (attribute,)
         self.requests = metrics.counter(
-            "shop_requests_total", "Requests by tenant.", labels=("service", "tenant")
+            "tenant_requests_total", "Requests by tenant.", labels=("service", "tenant")
         )
 
     def observe(self, batch: SpanBatch) -> None:
-        labels = [service_names(batch), batch.attributes["tenant.id"]]
-        self.requests.add(batch, labels, where=batch.kind == SERVER)
+        tenant = batch.attributes[self.attributes[0]]
+        self.requests.add(batch, [service_names(batch), tenant], where=batch.kind == SERVER)

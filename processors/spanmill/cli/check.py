@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from spanmill.clock import SystemClock
 from spanmill.config.exporters import OtlpDestinationConfig, TlsConfig
 from spanmill.config.load import LoadedConfig, load_config
 from spanmill.config.model import Config
@@ -17,6 +18,10 @@ from spanmill.errors import ConfigError, StartError
 from spanmill.exporters.otlp.factory import settings_of
 from spanmill.exporters.otlp.signals import METRICS, TRACES, OtlpSignal
 from spanmill.exporters.otlp.tls import client_context
+from spanmill.processors.factory import build_processors
+from spanmill.processors.own import build_own_processor
+from spanmill.series.registry import Registry
+from spanmill.telemetry import Telemetry
 
 EXIT_REFUSED: Final = 2
 
@@ -31,11 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         loaded = load_config(arguments.file, os.environ)
         _refuse_unusable_files(loaded)
+        own_metrics = _own_metrics(loaded)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_REFUSED
     print(f"{arguments.file}: ok")
-    for line in _summary(loaded):
+    for line in (*_summary(loaded), *own_metrics):
         print(f"  {line}")
     return 0
 
@@ -52,6 +58,31 @@ def _refuse_unusable_files(loaded: LoadedConfig) -> None:
     ]
     if problems:
         raise config_error(loaded.path, problems)
+
+
+def _own_metrics(loaded: LoadedConfig) -> list[str]:
+    """Make the configuration's own processors, as a start would; ConfigError names each fault.
+
+    Returns a line for each: its name, and the metrics that it derives.
+    """
+    if not loaded.config.processors:
+        return []
+    assert loaded.path is not None, "FILE is required"
+    registry = Registry(SystemClock())
+    built_in = loaded.config.model_copy(update={"processors": ()})
+    build_processors(built_in, registry, Telemetry(registry))
+    problems, lines = [], []
+    for index, own in enumerate(loaded.config.processors):
+        at: KeyPath = ("processors", index, "file" if own.file is not None else "entry_point")
+        try:
+            metrics = build_own_processor(own, registry).metrics.names()
+        except StartError as error:
+            problems.append(Problem(loaded.lines[dotted(at)], at, str(error)))
+        else:
+            lines.append(f"processor {own.name} derives: {', '.join(metrics)}")
+    if problems:
+        raise config_error(loaded.path, problems)
+    return lines
 
 
 def _unusable_files(

@@ -16,7 +16,10 @@ MAX_BUCKETS: Final = 200
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _UNIT: Final = re.compile(r"[a-z][a-z0-9_]*")
-_OWN: Final = "spanmill_"
+_OWN: Final = {
+    "spanmill_": "spanmill's own",
+    "process_": "those of the process itself",
+}
 _RESERVED: Final = {
     "le": "Prometheus keeps it for the bounds of histograms",
     "quantile": "Prometheus keeps it for the quantiles of summaries",
@@ -32,8 +35,9 @@ def family(name: str, kind: FamilyType, text: str, unit: str) -> Family:
         raise DeclarationError(
             f"{name!r} is no metric name: letters, digits and _ only, and no digit first"
         )
-    if name.startswith(_OWN):
-        raise DeclarationError(f"{name}: names that begin with {_OWN} are spanmill's own")
+    for prefix, whose in _OWN.items():
+        if name.startswith(prefix):
+            raise DeclarationError(f"{name}: names that begin with {prefix} are {whose}")
     if not isinstance(text, str) or not text.strip():
         raise DeclarationError(f"{name} needs a help text: one sentence that says what it counts")
     if unit and _UNIT.fullmatch(unit) is None:

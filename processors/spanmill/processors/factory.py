@@ -10,6 +10,7 @@ from spanmill.config.label_names import label_name
 from spanmill.config.model import Config
 from spanmill.config.service_graph import ServiceGraphConfig
 from spanmill.config.span_metrics import SpanMetricsConfig
+from spanmill.errors import StartError
 from spanmill.points.batch import PointBatch
 from spanmill.processors.guard import GuardedProcessor
 from spanmill.processors.interface import Processor
@@ -45,8 +46,11 @@ def build_processors(
                 name, processor, telemetry, elapsed_ns, attributes=attributes
             )
         )
-    for own in config.processors:
-        hosted = build_own_processor(own, registry)
+    for index, own in enumerate(config.processors):
+        try:
+            hosted = build_own_processor(own, registry)
+        except StartError as error:
+            raise StartError(f"processors[{index}] ({own.name}): {error}") from error
         guards.append(
             GuardedProcessor(
                 own.name,

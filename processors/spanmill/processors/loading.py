@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from spanmill.errors import StartError
+from spanmill.errors import SpanmillError, StartError
 
 GROUP: Final = "spanmill.processors"
 """The group of entry points in which an installed package offers processors."""
@@ -74,11 +74,13 @@ def described(fault: BaseException, file: Path | None = None) -> str:
     A text that StartError has after the file it is about: `FILE:LINE: TYPE: MESSAGE`.
     """
     if isinstance(fault, SyntaxError) and fault.filename is not None:
-        return f"{fault.filename}:{fault.lineno}: {type(fault).__name__}: {fault.msg}"
+        where = file if file is not None and _is_same(fault.filename, file) else fault.filename
+        return f"{where}:{fault.lineno}: {type(fault).__name__}: {fault.msg}"
     frames = traceback.extract_tb(fault.__traceback__)
     own = [frame for frame in frames if file is None or _is_same(frame.filename, file)]
     message = " ".join(str(fault).split())[:500]
-    said = f"{type(fault).__name__}: {message}" if message else type(fault).__name__
+    named = not isinstance(fault, SpanmillError)  # whose messages are sentences
+    said = ": ".join(filter(None, [type(fault).__name__ * named, message]))
     if not own:
         return said if file is None else f"{file}: {said}"
     return f"{file or own[-1].filename}:{own[-1].lineno}: {said}"
