@@ -135,7 +135,7 @@ def _overlong(field: Field, random: Random, pool: Pool) -> Sequence[Field]:
 def _padded(varint: bytes, size: int) -> bytes:
     """A varint in at least so many bytes."""
     missing = size - len(varint)
-    if missing <= 0:
+    if missing <= 0 or not varint:
         return varint
     return varint[:-1] + bytes([varint[-1] | 0x80]) + b"\x80" * (missing - 1) + b"\0"
 
