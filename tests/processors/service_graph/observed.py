@@ -87,7 +87,7 @@ class Observed:
 
     def observe(self, *spans: tuple[str, Span], at: float = 0, weight: float = 1) -> Observed:
         batch = self.decode(request(spans))
-        weights = np.full(len(batch), weight)
+        weights = np.full(len(batch), float(weight))
         return self.observe_batch(dataclasses.replace(batch, weight=weights), at)
 
     def decode(self, body: bytes) -> SpanBatch:

@@ -48,9 +48,9 @@ def test_nothing_stays_behind_of_spans_that_are_gone() -> None:
             ("mail", span(number, SERVER, trace=2, parent=99)),
             ("shop", span(number + 1, CLIENT)),
         )
-    pairing = graph.tick(60).processor._pairing
-    assert len(pairing.spans) == len(pairing.ends) == 0
-    assert len(pairing._numbers) == len(pairing._last_waiting) == 0
+    joining = graph.tick(60).processor._joining
+    assert joining.remembered == joining.waiting == 0
+    assert joining.keys == (0, 0)
 
 
 def test_a_client_that_makes_room_names_its_peer_all_the_same() -> None:
@@ -99,7 +99,7 @@ def test_names_are_forgotten_with_the_spans_that_have_them() -> None:
 def test_names_keep_their_meaning_when_others_are_forgotten() -> None:
     names = Names()
     codes = [names.code(name) for name in ("a", "b", "c")]
-    renamed = names.keep(np.array([codes[2], codes[0], codes[2], NO_NAME], np.int32))
+    renamed = names.keep(np.array([True, False, True]))
     assert [names[renamed[code]] for code in (codes[0], codes[2])] == ["a", "c"]
     assert renamed[NO_NAME] == NO_NAME
     assert renamed[codes[1]] == NO_NAME

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from spanmill.processors.service_graph.names import Names
 from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram import HistogramColumn
+from spanmill.series.label_sets import OVERFLOW_ROW
 from spanmill.series.registry import Registry
-from spanmill.series.snapshot import Family
+from spanmill.series.snapshot import Family, LabelValues
 
 CONNECTION_TYPES: Final = ("", "virtual_node", "messaging_system", "database")
 """The values of the label `connection_type`, by their code in `Edges.connection_type`."""
@@ -24,23 +25,29 @@ MESSAGING_SYSTEM: Final = 2
 DATABASE: Final = 3
 
 _NAME_BITS: Final = 30
+_NAME_MASK: Final = (1 << _NAME_BITS) - 1
+_NO_ROW: Final = -1
+
+EdgeKeys = npt.NDArray[np.int64]
+"""Client, server and connection type as one number: 30 bits, 30 bits and 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Requests between two services, n of them; all arrays have the shape (n,).
+    """Requests between two services: n of them, with m different keys.
 
-    - `client`, `server`: int32, codes of their names.
-    - `connection_type`: uint8, an index of CONNECTION_TYPES.
-    - `failed`: bool, whether a side that is known ended with an error.
-    - `client_ns`, `server_ns`: uint64, the duration on each side in nanoseconds.
-    - `client_known`: bool; where it is False nobody measured the client's side.
-    - `weight`: float64, how many requests each stands for.
+    - `keys`: EdgeKeys (m,), each once, in the order in which they come first; `counts`: int64
+      (m,), how many of the edges have each.
+    - `positions`: int64 (n,), the position of each edge's key in `keys`.
+    - `failed`: bool (n,), whether a side that is known ended with an error.
+    - `client_ns`, `server_ns`: uint64 (n,), the duration on each side in nanoseconds.
+    - `client_known`: bool (n,); where it is False nobody measured the client's side.
+    - `weight`: float64 (n,), how many requests each stands for.
     """
 
-    client: npt.NDArray[np.int32]
-    server: npt.NDArray[np.int32]
-    connection_type: npt.NDArray[np.uint8]
+    keys: EdgeKeys
+    counts: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
     failed: npt.NDArray[np.bool_]
     client_ns: npt.NDArray[np.uint64]
     server_ns: npt.NDArray[np.uint64]
@@ -48,18 +55,24 @@ class Edges:
     weight: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.client)
+        return len(self.positions)
 
 
-def joined(parts: Sequence[Edges]) -> Edges:
-    """The edges of several batches of them, of at least one."""
-    return Edges(
-        *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Edges))
-    )
+def edge_keys(
+    client: npt.NDArray[np.int32],
+    server: npt.NDArray[np.int32],
+    connection_type: npt.NDArray[np.uint8],
+) -> EdgeKeys:
+    """The key of each edge, from the codes of its names and its type: arrays (n,)."""
+    return (client.astype(np.int64) << (_NAME_BITS + 2)) | (server << 2) | connection_type
 
 
 class EdgeFamilies:
-    """Counts requests, failures and durations by client, server and type of connection."""
+    """Counts requests, failures and durations by client, server and type of connection.
+
+    The rows of known edges are found by their keys: 100 bytes each, for as many as there are
+    series.
+    """
 
     def __init__(
         self,
@@ -72,6 +85,8 @@ class EdgeFamilies:
         self.label_sets = registry.label_sets(
             ("client", "server", "connection_type"), max_series, idle_timeout_ns, processor
         )
+        self._known: dict[int, int] = {}
+        self.label_sets.watch(self)
         self._requests = CounterColumn(self.label_sets)
         self._failed = CounterColumn(self.label_sets)
         self._server = HistogramColumn(self.label_sets, [bounds_ns], native=True)
@@ -94,26 +109,46 @@ class EdgeFamilies:
 
     def count(self, edges: Edges, names: Names, now_ns: int) -> None:
         """Count each edge once, `weight` times."""
-        rows = self._rows(edges, names, now_ns)
+        rows = self._rows_of(edges, names, now_ns)[edges.positions]
         self._requests.add(rows, edges.weight)
         failed = edges.failed
-        self._failed.add(rows[failed], edges.weight[failed])
+        if failed.any():
+            self._failed.add(rows[failed], edges.weight[failed])
         self._server.observe(rows, edges.server_ns, edges.weight)
         known = edges.client_known
-        self._client.observe(rows[known], edges.client_ns[known], edges.weight[known])
+        if known.all():
+            self._client.observe(rows, edges.client_ns, edges.weight)
+        else:
+            self._client.observe(rows[known], edges.client_ns[known], edges.weight[known])
 
-    def _rows(self, edges: Edges, names: Names, now_ns: int) -> npt.NDArray[np.int64]:
-        key = edges.client.astype(np.int64) << _NAME_BITS | edges.server
-        key = key << 2 | edges.connection_type
-        distinct, inverse = np.unique(key, return_inverse=True)
-        mask = (1 << _NAME_BITS) - 1
-        labels = [
-            (
-                names[code >> (_NAME_BITS + 2)],
-                names[code >> 2 & mask],
-                CONNECTION_TYPES[code & 3],
-            )
-            for code in distinct.tolist()
-        ]
-        requests = np.bincount(inverse, minlength=len(labels))
-        return self.label_sets.rows(labels, now_ns, requests)[inverse]
+    def forget_keys(self) -> None:
+        """Remember no row by its key: names have other codes from now on."""
+        self._known.clear()
+
+    def left(self, rows: npt.NDArray[np.int64]) -> None:  # noqa: ARG002 - it happens rarely
+        """Rows belong to other label sets from now on."""
+        self._known.clear()
+
+    def _rows_of(self, edges: Edges, names: Names, now_ns: int) -> npt.NDArray[np.int64]:
+        """The row of each key: int64 (m,)."""
+        keys = edges.keys.tolist()
+        known = self._known
+        rows = np.array([known.get(key, _NO_ROW) for key in keys], np.int64)
+        missing = np.flatnonzero(rows == _NO_ROW)
+        if not len(missing):
+            self.label_sets.touch(rows, now_ns, edges.counts)
+            return rows
+        there = np.flatnonzero(rows != _NO_ROW)
+        self.label_sets.touch(rows[there], now_ns, edges.counts[there])
+        asked = [keys[i] for i in missing.tolist()]
+        labels = [_labels(key, names) for key in asked]
+        rows[missing] = self.label_sets.rows(labels, now_ns, edges.counts[missing])
+        # The overflow row must be asked for each time.
+        found = zip(asked, rows[missing].tolist(), strict=True)
+        known.update((key, row) for key, row in found if row != OVERFLOW_ROW)
+        return rows
+
+
+def _labels(key: int, names: Names) -> LabelValues:
+    client, server = key >> (_NAME_BITS + 2), key >> 2 & _NAME_MASK
+    return names[client], names[server], CONNECTION_TYPES[key & 3]

@@ -42,13 +42,13 @@ class Names:
         """Whether names may have piled up that nobody uses any more."""
         return len(self._names) >= self._crowded_at
 
-    def keep(self, used: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Forget all names but these; returns the new code by the old one.
+    def keep(self, used: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+        """Forget all names but the used ones, bool (names,); returns the new code by the old one.
 
         NO_NAME, the last element by Python's indexing, stays NO_NAME.
         """
         renamed = np.full(len(self._names) + 1, NO_NAME, np.int32)
-        kept = np.unique(used[used != NO_NAME])
+        kept = np.flatnonzero(used)
         renamed[kept] = np.arange(len(kept))
         self._names = [self._names[code] for code in kept.tolist()]
         self._codes = {name: code for code, name in enumerate(self._names)}

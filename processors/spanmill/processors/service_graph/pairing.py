@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import count, repeat
 from typing import Final
 
@@ -17,7 +17,9 @@ from spanmill.processors.service_graph.edges import (
     MESSAGING_SYSTEM,
     VIRTUAL_NODE,
     Edges,
+    edge_keys,
 )
+from spanmill.processors.service_graph.joining import EVICTED, NO_CLIENT, NO_SERVER, NOT_A_CLIENT
 from spanmill.processors.service_graph.names import NO_NAME
 from spanmill.processors.service_graph.ring import Records, Ring, chosen
 
@@ -71,18 +73,58 @@ span before, NOBODY or that of one which is gone where there is none.
 
 NOBODY: Final = -1
 
-NO_CLIENT: Final = "no_client"
-NO_SERVER: Final = "no_server"
-NOT_A_CLIENT: Final = "not_a_client"
-EVICTED: Final = "evicted"
+
+_ENTRY_BYTES: Final = 136
+"""An entry of a dictionary that is two thirds full, and two integers of 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Requests between two services as `edges.Edges` has them, their names and types as codes."""
+
+    client: npt.NDArray[np.int32]
+    server: npt.NDArray[np.int32]
+    connection_type: npt.NDArray[np.uint8]
+    failed: npt.NDArray[np.bool_]
+    client_ns: npt.NDArray[np.uint64]
+    server_ns: npt.NDArray[np.uint64]
+    client_known: npt.NDArray[np.bool_]
+    weight: npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What came out: edges, and the sides that were given up by reason."""
+class Found:
+    """What came out so far: pairs, and the sides that were given up by reason."""
 
-    edges: list[Edges] = field(default_factory=list)
+    pairs: list[Pairs] = field(default_factory=list)
     unpaired: Counter[str] = field(default_factory=Counter)
+
+    def edges(self) -> Edges | None:
+        """All pairs as edges, in the order in which they came; None where there are none."""
+        if not self.pairs:
+            return None
+        pairs = Pairs(
+            *(np.concatenate([getattr(p, name.name) for p in self.pairs]) for name in fields(Pairs))
+        )
+        keys, first, inverse, counts = np.unique(
+            edge_keys(pairs.client, pairs.server, pairs.connection_type),
+            return_index=True,
+            return_inverse=True,
+            return_counts=True,
+        )
+        order = np.argsort(first)
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = np.arange(len(order))
+        return Edges(
+            keys=keys[order],
+            counts=counts[order],
+            positions=numbers[inverse],
+            failed=pairs.failed,
+            client_ns=pairs.client_ns,
+            server_ns=pairs.server_ns,
+            client_known=pairs.client_known,
+            weight=pairs.weight,
+        )
 
 
 class Pairing:
@@ -110,8 +152,18 @@ class Pairing:
         self._numbers: defaultdict[int, int] = defaultdict(count().__next__)
         self._last_waiting: dict[int, int] = {}
 
+    @property
+    def keys(self) -> tuple[int, int]:
+        """How many keys are known, of spans and of ends that wait."""
+        return len(self._numbers), len(self._last_waiting)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of what is remembered, in bytes."""
+        return self.spans.nbytes + self.ends.nbytes + _ENTRY_BYTES * sum(self.keys)
+
     def take(
-        self, spans: Records, ends: Records, owner: npt.NDArray[np.int64], outcome: Outcome
+        self, spans: Records, ends: Records, owner: npt.NDArray[np.int64], found: Found
     ) -> npt.NDArray[np.bool_]:
         """Take at most `limit` spans, with the ends that they have.
 
@@ -126,19 +178,19 @@ class Pairing:
         numbers = self.spans.append(new_spans)
         if self._last_waiting:
             clients = (new_spans["flags"] & CLIENT).nonzero()[0]
-            self._join_waiting(chosen(new_spans, clients), numbers[clients], outcome)
+            self._join_waiting(chosen(new_spans, clients), numbers[clients], found)
         if len(new_ends):
-            self._join_remembered(new_ends, outcome)
-        self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, outcome)
-        self._release_spans(max(0, len(self.spans) - self._limit), EVICTED, outcome)
+            self._join_remembered(new_ends, found)
+        self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, found)
+        self._release_spans(max(0, len(self.spans) - self._limit), EVICTED, found)
         return new
 
-    def expire(self, now_ns: int, outcome: Outcome) -> None:
+    def expire(self, now_ns: int, found: Found) -> None:
         """Give up what arrived `wait_ns` ago or before."""
         until = now_ns - self._wait_ns
         # Ends first: while their parents are remembered they can be told for what they are.
-        self._release_ends(self.ends.arrived_until(until), NO_CLIENT, outcome)
-        self._release_spans(self.spans.arrived_until(until), NO_SERVER, outcome)
+        self._release_ends(self.ends.arrived_until(until), NO_CLIENT, found)
+        self._release_spans(self.spans.arrived_until(until), NO_SERVER, found)
 
     def names_in_use(self) -> npt.NDArray[np.int32]:
         """The codes of all names that are held, NO_NAME among them, some several times."""
@@ -157,9 +209,7 @@ class Pairing:
             numbers = ring.all()
             ring.set(name, numbers, renamed[ring.field(name, numbers)])
 
-    def _join_waiting(
-        self, clients: Records, numbers: npt.NDArray[np.int64], outcome: Outcome
-    ) -> None:
+    def _join_waiting(self, clients: Records, numbers: npt.NDArray[np.int64], found: Found) -> None:
         """Join clients with the ends that waited for them."""
         waited = _found(
             map(self._last_waiting.pop, clients["key"].tolist(), repeat(NOBODY)), len(clients)
@@ -175,30 +225,33 @@ class Pairing:
         if not all_ends:
             return
         end_numbers, owners = np.concatenate(all_ends), np.concatenate(all_clients)
+        # Client by client, so that weights are added up in the order of the compiled pairing.
+        order = np.argsort(owners, kind="stable")
+        end_numbers, owners = end_numbers[order], owners[order]
         ends = self.ends.get(end_numbers)
         self.ends.set("flags", end_numbers, ends["flags"] | PAIRED)
-        self._pair(chosen(clients, owners), numbers[owners], ends, outcome)
+        self._pair(chosen(clients, owners), numbers[owners], ends, found)
 
-    def _join_remembered(self, ends: Records, outcome: Outcome) -> None:
+    def _join_remembered(self, ends: Records, found: Found) -> None:
         """Join ends with the clients that are there, and let the others wait."""
         numbers = _found(map(self._numbers.get, ends["key"].tolist(), repeat(NOBODY)), len(ends))
         there = numbers != NOBODY
         numbers = numbers[there]
         parents, joining = self.spans.get(numbers), chosen(ends, there)
         missed = (parents["flags"] & CLIENT == 0) & (joining["flags"] & PRODUCER_ONLY == 0)
-        outcome.unpaired[NOT_A_CLIENT] += int(np.count_nonzero(missed))
-        self._pair(parents, numbers, joining, outcome)
+        found.unpaired[NOT_A_CLIENT] += int(np.count_nonzero(missed))
+        self._pair(parents, numbers, joining, found)
         waiting = chosen(ends, ~there)
         for begin in range(0, len(waiting), self._limit):
             self._let_wait(waiting[begin : begin + self._limit])
-            self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, outcome)
+            self._release_ends(max(0, len(self.ends) - self._limit), EVICTED, found)
 
     def _pair(
         self,
         parents: Records,
         numbers: npt.NDArray[np.int64],
         ends: Records,
-        outcome: Outcome,
+        found: Found,
     ) -> None:
         """Make edges of the parents, which have these numbers, and of the ends that fit them."""
         needed = np.where(ends["flags"] & PRODUCER_ONLY, CLIENT | MESSAGING, CLIENT)
@@ -209,8 +262,8 @@ class Pairing:
         self.spans.set("flags", numbers, clients["flags"] | PAIRED)
         flags = clients["flags"] | ends["flags"]
         kind = np.where(flags & MESSAGING, MESSAGING_SYSTEM, DIRECT)
-        outcome.edges.append(
-            Edges(
+        found.pairs.append(
+            Pairs(
                 client=clients["service"],
                 server=ends["service"],
                 connection_type=np.where(flags & CALLS_DATABASE, DATABASE, kind).astype(np.uint8),
@@ -233,7 +286,7 @@ class Pairing:
         numbers = self.ends.append(ends)
         self._last_waiting.update(zip(keys.tolist(), numbers.tolist(), strict=True))
 
-    def _release_ends(self, many: int, reason: str, outcome: Outcome) -> None:
+    def _release_ends(self, many: int, reason: str, found: Found) -> None:
         if not many:
             return
         first = self.ends.first
@@ -243,15 +296,15 @@ class Pairing:
         last = _found(map(self._last_waiting.get, keys, repeat(NOBODY)), len(keys))
         _drop(self._last_waiting, ends["key"][unpaired][last == first + unpaired])
         missed = unpaired[ends["flags"][unpaired] & PRODUCER_ONLY == 0]
-        outcome.unpaired[reason] += len(missed)
+        found.unpaired[reason] += len(missed)
         if reason == NO_CLIENT:
             keys = ends["key"][missed].tolist()
             parents = _found(map(self._numbers.get, keys, repeat(NOBODY)), len(keys))
             known = int(np.count_nonzero(parents != NOBODY))
-            outcome.unpaired[NO_CLIENT] -= known
-            outcome.unpaired[NOT_A_CLIENT] += known
+            found.unpaired[NO_CLIENT] -= known
+            found.unpaired[NOT_A_CLIENT] += known
 
-    def _release_spans(self, many: int, reason: str, outcome: Outcome) -> None:
+    def _release_spans(self, many: int, reason: str, found: Found) -> None:
         if not many:
             return
         spans = self.spans.take(many)
@@ -261,13 +314,13 @@ class Pairing:
         if reason == EVICTED:
             # The server of another client may still come: then the edge would be a wrong one.
             virtual &= clients["flags"] & CALLS_DATABASE != 0
-        outcome.unpaired[reason] += int(np.count_nonzero(~virtual))
+        found.unpaired[reason] += int(np.count_nonzero(~virtual))
         clients = chosen(clients, virtual)
         if not len(clients):
             return
         database = clients["flags"] & CALLS_DATABASE != 0
-        outcome.edges.append(
-            Edges(
+        found.pairs.append(
+            Pairs(
                 client=clients["service"],
                 server=clients["peer"],
                 connection_type=np.where(database, DATABASE, VIRTUAL_NODE).astype(np.uint8),

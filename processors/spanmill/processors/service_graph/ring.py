@@ -39,6 +39,11 @@ class Ring:
     def __len__(self) -> int:
         return self.next - self.first
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of the array, in bytes."""
+        return self._words.nbytes
+
     def append(self, records: Records) -> npt.NDArray[np.int64]:
         """Take records; returns their numbers."""
         count = len(records)

@@ -21,7 +21,7 @@ from spanmill.processors.service_graph.pairing import (
 )
 from spanmill.processors.service_graph.peers import calls_database, peer_names
 from spanmill.processors.service_graph.ring import Records, chosen
-from spanmill.series.targets import service_of
+from spanmill.series.targets import Target, Targets
 from spanmill.spans.batch import SPAN_KINDS, STATUS_CODES, SpanBatch
 from spanmill.spans.links import span_links
 
@@ -70,10 +70,12 @@ def rows_of_sides(batch: SpanBatch) -> npt.NDArray[np.int64]:
     return _IS_SIDE[batch.kind].nonzero()[0]
 
 
-def service_codes(batch: SpanBatch, names: Names) -> npt.NDArray[np.int32]:
+def service_codes(
+    batch: SpanBatch, targets: Targets[Target], names: Names
+) -> npt.NDArray[np.int32]:
     """The code of the service of each of the batch's resources."""
     resources = batch.resource.values
-    return np.array([names.code(service_of(r.attributes)) for r in resources], np.int32)
+    return np.array([names.code(targets.of(resource).service) for resource in resources], np.int32)
 
 
 def sides_of(
@@ -103,9 +105,9 @@ def sides_of(
     spans["peer"] = NO_NAME
     flags = _FLAGS[kind] | _FAILED[batch.status[rows]]
 
-    consumers = (kind == _CONSUMER).nonzero()[0]
-    linked = _Links(batch, rows, consumers)
-    owner = np.concatenate((with_parent, linked.owner))
+    linked = Links.of(batch, rows)
+    linked_owner = np.searchsorted(rows, linked.rows)
+    owner = np.concatenate((with_parent, linked_owner))
     roots = _IS_SERVED[kind]
     roots[owner] = False
     named = ((flags & CLIENT).astype(np.bool_) | (roots & (kind == _CONSUMER))).nonzero()[0]
@@ -119,35 +121,47 @@ def sides_of(
     owners = chosen(spans, owner)
     for name in ("arrival", "duration", "weight", "service", "flags"):
         ends[name] = owners[name]
-    if len(linked.owner):
-        ends, owner = _without_repeats(ends, owner, len(with_parent), linked.owner)
+    if len(linked_owner):
+        ends, owner = _without_repeats(ends, owner, len(with_parent), linked_owner)
     return Sides(spans, ends, owner, roots, linked.left_out)
 
 
-class _Links:
-    """The links of consumers, one row for each."""
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The links of a batch's consumers, one row for each.
 
-    def __init__(
-        self, batch: SpanBatch, rows: npt.NDArray[np.int64], consumers: npt.NDArray[np.int64]
-    ) -> None:
-        owner: list[int] = []
+    `rows`: int64 (l,), the row of the batch that each belongs to, ascending; `keys`: int64 (l,),
+    those of the spans that they point to; `left_out`: links beyond MAX_LINKS.
+    """
+
+    rows: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.int64]
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, batch: SpanBatch, among: npt.NDArray[np.int64] | None = None) -> Links:
+        """Those of all consumers, or of the consumers among these rows."""
+        rows: list[int] = []
         trace_ids: list[bytes] = []
         span_ids: list[bytes] = []
-        self.left_out = 0
-        self.owner = np.zeros(0, np.int64)
-        self.keys = np.zeros(0, np.int64)
+        left_out = 0
+        consumes = (batch.kind if among is None else batch.kind[among]) == _CONSUMER
+        consumers = consumes.nonzero()[0] if among is None else among[consumes]
         if not len(consumers):
-            return
-        links_of_rows = span_links(batch, rows[consumers].tolist())
+            return _NO_LINKS
+        links_of_rows = span_links(batch, consumers.tolist())
         for consumer, links in zip(consumers.tolist(), links_of_rows, strict=True):
             distinct = list(dict.fromkeys(links))
-            self.left_out += max(0, len(distinct) - MAX_LINKS)
+            left_out += max(0, len(distinct) - MAX_LINKS)
             for trace_id, span_id in distinct[:MAX_LINKS]:
-                owner.append(consumer)
+                rows.append(consumer)
                 trace_ids.append(trace_id)
                 span_ids.append(span_id)
-        self.owner = np.array(owner, np.int64)
-        self.keys = span_keys(trace_hashes(_ids(trace_ids, 16)), _ids(span_ids, 8))
+        keys = span_keys(trace_hashes(_ids(trace_ids, 16)), _ids(span_ids, 8))
+        return cls(np.array(rows, np.int64), keys, left_out)
+
+
+_NO_LINKS: Final = Links(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def _ids(ids: list[bytes], width: int) -> npt.NDArray[np.uint8]:
