@@ -84,14 +84,14 @@ def test_nothing_to_expose_is_an_empty_text() -> None:
     assert exposed() == b""
 
 
-def test_a_long_exposition_comes_in_chunks_of_about_64_kib() -> None:
-    labels = [(f"{i:0100}",) for i in range(5000)]
-    snapshot = values_family("x_total", "counter", range(5000), names=("a",), labels=labels)
+def test_a_long_exposition_comes_in_chunks_of_about_512_kib() -> None:
+    labels = [(f"{i:0100}",) for i in range(40_000)]
+    snapshot = values_family("x_total", "counter", range(40_000), names=("a",), labels=labels)
     chunks = list(render([snapshot], Format.TEXT, created_timestamps=False))
     assert len(chunks) > 5
-    assert max(map(len, chunks)) < 70_000
-    assert min(map(len, chunks[:-1])) > 60_000
-    assert len(read_text(b"".join(chunks))) == 5000
+    assert max(map(len, chunks)) < 530_000
+    assert min(map(len, chunks[:-1])) > 520_000
+    assert len(read_text(b"".join(chunks))) == 40_000
 
 
 class Watched(list[FamilySnapshot]):
@@ -106,9 +106,9 @@ class Watched(list[FamilySnapshot]):
 
 
 def test_rendering_goes_no_further_than_it_is_read() -> None:
-    labels = [(f"{i:0100}",) for i in range(2000)]
+    labels = [(f"{i:0100}",) for i in range(5000)]
     families = Watched(
-        values_family(name, "gauge", range(2000), names=("a",), labels=labels) for name in "xyz"
+        values_family(name, "gauge", range(5000), names=("a",), labels=labels) for name in "xyz"
     )
     chunks = render(families, Format.TEXT, created_timestamps=False)
     assert families.asked == 0

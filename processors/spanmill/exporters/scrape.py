@@ -100,7 +100,7 @@ class ScrapeApp:
             return
 
         def chunks() -> Iterator[bytes]:
-            families = self._registry.snapshot()
+            families = self._registry.families()
             rendered = render(families, choice.format, created_timestamps=self._created_timestamps)
             return _gzip(rendered) if compressed else rendered
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from types import ModuleType
 
 from spanmill.exporters.exposition import openmetrics, protobuf, text
+from spanmill.exporters.exposition.compiled import CompiledLines, CompiledMetrics
+from spanmill.exporters.exposition.lines import ReferenceLines
+from spanmill.exporters.exposition.protobuf import ReferenceMetrics
 from spanmill.series.snapshot import FamilySnapshot
 
 
@@ -23,19 +27,26 @@ class Format(enum.Enum):
 
 
 def render(
-    families: Sequence[FamilySnapshot], form: Format, *, created_timestamps: bool
+    families: Iterable[FamilySnapshot],
+    form: Format,
+    *,
+    created_timestamps: bool,
+    kernel: ModuleType | None = None,
 ) -> Iterator[bytes]:
-    """The families in this format, in chunks of about 64 KiB, rendered as they are taken.
+    """The families in this format, in chunks of about 512 KiB, rendered as they are taken.
 
     Metric and label names must be legal ones ([a-zA-Z_:][a-zA-Z0-9_:]*, no `le` beside buckets, no
     `quantile` beside quantiles); help, label values and exemplars may be any text. Snapshots of
     one family follow each other and have no series in common.
 
     `created_timestamps` adds `_created` lines to OpenMetrics; the protobuf form always has the
-    stamps, and the text format can't.
+    stamps, and the text format can't. `kernel` is what `load_renderer` gave: the bytes are the
+    same without one.
     """
-    if form is Format.TEXT:
-        return text.encode(families)
     if form is Format.PROTOBUF:
-        return protobuf.encode(families)
-    return openmetrics.encode(families, created_timestamps=created_timestamps)
+        metrics = CompiledMetrics(kernel) if kernel is not None else ReferenceMetrics()
+        return protobuf.encode(families, metrics)
+    lines = CompiledLines(kernel) if kernel is not None else ReferenceLines()
+    if form is Format.TEXT:
+        return text.encode(families, lines)
+    return openmetrics.encode(families, lines, created_timestamps=created_timestamps)

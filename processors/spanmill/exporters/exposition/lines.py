@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from spanmill.series.snapshot import (
 )
 
 _SERIES_AT_A_TIME: Final = 256
+OVERFLOW_TEXT: Final = ",".join(f'{name}="{value}"' for name, value in OVERFLOW_LABELS)
 _LABELS_GO_HERE: Final = "\0"  # can't be in a metric's name, nor in a bound
 
 Suffixes = Mapping[int, Mapping[int, str]]
@@ -39,6 +40,47 @@ class Sample:
     name: str
     own_label: str = ""
     always: bool = True
+
+    def frames(self) -> tuple[str, str, str]:
+        """What comes before and after the labels of a series, and where it has none.
+
+        The value follows.
+        """
+        between = f",{self.own_label}}} " if self.own_label else "} "
+        bare = f"{self.name}{{{self.own_label}}} " if self.own_label else f"{self.name} "
+        return f"{self.name}{{", between, bare
+
+
+class LineWriter(Protocol):
+    """What writes the series of a family."""
+
+    def write(
+        self,
+        lines: Sequence[Sample],
+        snapshot: FamilySnapshot,
+        values: npt.NDArray[np.float64],
+        suffixes: Suffixes | None = None,
+    ) -> Iterator[bytes]:
+        """All lines of each series; `values` is (series, lines)."""
+        ...
+
+
+class ReferenceLines:
+    """Writes sample lines, where there is no kernel."""
+
+    def __init__(self) -> None:
+        self._labels = LabelTexts()
+
+    def write(
+        self,
+        lines: Sequence[Sample],
+        snapshot: FamilySnapshot,
+        values: npt.NDArray[np.float64],
+        suffixes: Suffixes | None = None,
+    ) -> Iterator[bytes]:
+        """All lines of each series; `values` is (series, lines)."""
+        texts = series_lines(lines, self._labels.of(snapshot), values, suffixes)
+        return (text.encode() for text in texts)
 
 
 class LabelTexts:
@@ -62,7 +104,7 @@ class LabelTexts:
 
     def _text(self, names: tuple[str, ...], values: LabelValues | None, pattern: str) -> str:
         if values is None:
-            return ",".join(f'{name}="{value}"' for name, value in OVERFLOW_LABELS)
+            return OVERFLOW_TEXT
         if all(values):
             return pattern % tuple([self._quoted(value) for value in values])
         pairs = zip(names, values, strict=True)

@@ -7,23 +7,22 @@ part is shown; a histogram without a sum, or with values below 0, has neither `_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.exporters.exposition.chunks import text_chunks
+from spanmill.exporters.exposition.chunks import byte_chunks
 from spanmill.exporters.exposition.exemplars import exemplar_text
 from spanmill.exporters.exposition.families import by_family
 from spanmill.exporters.exposition.histograms import whole_counts
 from spanmill.exporters.exposition.lines import (
-    LabelTexts,
+    LineWriter,
     Sample,
     Suffixes,
     escape_quoted,
     sample_values,
     samples,
-    series_lines,
 )
 from spanmill.series.snapshot import (
     Family,
@@ -34,20 +33,23 @@ from spanmill.series.snapshot import (
 )
 
 
-def encode(families: Sequence[FamilySnapshot], *, created_timestamps: bool) -> Iterator[bytes]:
-    """The families in chunks of about 64 KiB, with `_created` lines where they are wanted."""
-    return text_chunks(_pieces(families, created_timestamps))
+def encode(
+    families: Iterable[FamilySnapshot], writer: LineWriter, *, created_timestamps: bool
+) -> Iterator[bytes]:
+    """The families in chunks of about 512 KiB, with `_created` lines where they are wanted."""
+    return byte_chunks(_pieces(families, writer, created_timestamps))
 
 
-def _pieces(families: Sequence[FamilySnapshot], created_timestamps: bool) -> Iterator[str]:
-    labels = LabelTexts()
+def _pieces(
+    families: Iterable[FamilySnapshot], writer: LineWriter, created_timestamps: bool
+) -> Iterator[bytes]:
     for family, snapshots in by_family(families):
         kind, name = _type(family), _metadata_name(family)
-        yield f"# TYPE {name} {kind}\n"
+        yield f"# TYPE {name} {kind}\n".encode()
         if family.unit and name.endswith(f"_{family.unit}"):
-            yield f"# UNIT {name} {family.unit}\n"
+            yield f"# UNIT {name} {family.unit}\n".encode()
         if family.help:
-            yield f"# HELP {name} {escape_quoted(family.help)}\n"
+            yield f"# HELP {name} {escape_quoted(family.help)}\n".encode()
         stamped = created_timestamps and kind in {"counter", "histogram", "summary"}
         for snapshot in snapshots:
             lines, values = samples(snapshot), _strict_values(snapshot)
@@ -55,8 +57,8 @@ def _pieces(families: Sequence[FamilySnapshot], created_timestamps: bool) -> Ite
                 lines.append(Sample(f"{name}_created", always=False))
                 values = np.column_stack((values, snapshot.created))
             suffixes = _exemplars(snapshot, kind)
-            yield from series_lines(lines, labels.of(snapshot), values, suffixes)
-    yield "# EOF\n"
+            yield from writer.write(lines, snapshot, values, suffixes)
+    yield b"# EOF\n"
 
 
 def _strict_values(snapshot: FamilySnapshot) -> npt.NDArray[np.float64]:

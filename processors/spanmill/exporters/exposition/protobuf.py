@@ -6,8 +6,9 @@ io/prometheus/client/metrics.proto, version 0.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final, Protocol
 
 from spanmill.exporters.exposition.chunks import byte_chunks
 from spanmill.exporters.exposition.families import by_family
@@ -15,7 +16,7 @@ from spanmill.exporters.exposition.protobuf_histograms import histogram_messages
 from spanmill.exporters.exposition.protobuf_messages import (
     CreatedStamps,
     LabelPairs,
-    exemplar_message,
+    counter_exemplar_field,
 )
 from spanmill.exporters.exposition.wire import (
     FIXED64,
@@ -56,7 +57,6 @@ _TYPE = key(3, VARINT)
 _METRIC = key(4, LENGTH)
 _UNIT = key(5, LENGTH)
 _VALUE = key(1, FIXED64)
-_COUNTER_EXEMPLAR = key(2, LENGTH)
 _COUNTER_CREATED: Final = 3
 _SUMMARY_COUNT = key(1, VARINT)
 _SUMMARY_SUM = key(2, FIXED64)
@@ -67,20 +67,38 @@ _QUANTILE_VALUE = key(2, FIXED64)
 _LARGEST_COUNT: Final = 2**64 - 1
 
 
-def encode(families: Sequence[FamilySnapshot]) -> Iterator[bytes]:
-    """The families in chunks of about 64 KiB, each family preceded by its length."""
-    return byte_chunks(_pieces(families))
+MESSAGE_BYTES: Final = 16 * 1024 * 1024
+"""A family that is larger goes on in another message."""
 
 
-def _pieces(families: Sequence[FamilySnapshot]) -> Iterator[bytes]:
-    labels = LabelPairs()
+class MetricWriter(Protocol):
+    """What writes the series of a family."""
+
+    def write(self, field: bytes, snapshot: FamilySnapshot) -> Iterator[bytes]:
+        """The `metric` field of each series, with its value in the field of this key."""
+        ...
+
+
+def encode(families: Iterable[FamilySnapshot], writer: MetricWriter) -> Iterator[bytes]:
+    """The families in chunks of about 512 KiB, each preceded by its length.
+
+    The length comes first, so that a message is in memory as a whole before it is sent: one of
+    16 MiB at most and a few MiB more, however large the family is.
+    """
+    return byte_chunks(chain.from_iterable(_messages(families, writer)))
+
+
+def _messages(families: Iterable[FamilySnapshot], writer: MetricWriter) -> Iterator[list[bytes]]:
     for family, snapshots in by_family(families):
-        # The length comes first, so that a family is in memory as a whole before it is sent.
-        body = [_header(family)]
-        for snapshot in snapshots:
-            body += _metrics(snapshot, labels)
-        yield varint(sum(map(len, body)))
-        yield from body
+        header, field = _header(family), _VALUE_FIELD[family.type]
+        body, size = [header], len(header)
+        for metrics in chain.from_iterable(writer.write(field, each) for each in snapshots):
+            if size + len(metrics) > MESSAGE_BYTES and len(body) > 1:
+                yield [varint(size), *body]
+                body, size = [header], len(header)
+            body.append(metrics)
+            size += len(metrics)
+        yield [varint(size), *body]
 
 
 def _header(family: Family) -> bytes:
@@ -90,19 +108,25 @@ def _header(family: Family) -> bytes:
     return name + text + _TYPE + varint(_METRIC_TYPE[family.type]) + unit
 
 
-def _metrics(snapshot: FamilySnapshot, labels: LabelPairs) -> Iterator[bytes]:
-    data = snapshot.data
-    if isinstance(data, Histograms):
-        contents = histogram_messages(data, snapshot.created)
-    elif isinstance(data, Summaries):
-        contents = _summaries(data, snapshot.created.tolist())
-    elif snapshot.family.type == "counter":
-        contents = _counters(data, snapshot.created.tolist())
-    else:
-        contents = (_VALUE + pack_double(value) for value in data.values.tolist())
-    field = _VALUE_FIELD[snapshot.family.type]
-    for pairs, content in zip(labels.of(snapshot), contents, strict=True):
-        yield length_delimited(_METRIC, pairs + length_delimited(field, content))
+class ReferenceMetrics:
+    """Writes metrics, where there is no kernel, and those that it doesn't know."""
+
+    def __init__(self) -> None:
+        self._labels = LabelPairs()
+
+    def write(self, field: bytes, snapshot: FamilySnapshot) -> Iterator[bytes]:
+        """The `metric` field of each series, with its value in the field of this key."""
+        data = snapshot.data
+        if isinstance(data, Histograms):
+            contents = histogram_messages(data, snapshot.created)
+        elif isinstance(data, Summaries):
+            contents = _summaries(data, snapshot.created.tolist())
+        elif snapshot.family.type == "counter":
+            contents = _counters(data, snapshot.created.tolist())
+        else:
+            contents = (_VALUE + pack_double(value) for value in data.values.tolist())
+        for pairs, content in zip(self._labels.of(snapshot), contents, strict=True):
+            yield length_delimited(_METRIC, pairs + length_delimited(field, content))
 
 
 def _counters(data: Values, created: list[float]) -> Iterator[bytes]:
@@ -111,7 +135,7 @@ def _counters(data: Values, created: list[float]) -> Iterator[bytes]:
         content = _VALUE + pack_double(value) + stamps.field(seconds)
         exemplar = data.exemplars.get(i)
         if exemplar is not None:
-            content += length_delimited(_COUNTER_EXEMPLAR, exemplar_message(exemplar))
+            content += counter_exemplar_field(exemplar)
         yield content
 
 

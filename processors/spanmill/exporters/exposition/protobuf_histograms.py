@@ -81,7 +81,8 @@ def histogram_messages(data: Histograms, created: npt.NDArray[np.float64]) -> It
         sides = _sides(native) if native is not None else ()
         whole = bool(classic_whole[i])
         if native is not None:
-            whole &= native.zero_count.is_integer() and all(_whole(inside) for _, inside in sides)
+            whole &= _whole(np.array([native.zero_count]))
+            whole &= all(_whole(inside) for _, inside in sides)
         parts = [_COUNT, varint(int(count))] if whole else [_COUNT_FLOAT, pack_double(count)]
         parts += [_SUM, pack_double(sums[i])]
         exemplars = data.exemplars.get(i, _NO_EXEMPLARS)
@@ -93,7 +94,7 @@ def histogram_messages(data: Histograms, created: npt.NDArray[np.float64]) -> It
         parts.append(stamps.field(created_seconds[i]))
         if native is not None:
             parts += _native(native, sides, whole)
-            parts += _native_exemplars(exemplars)
+            parts += native_exemplar_fields(exemplars)
         yield b"".join(parts)
 
 
@@ -122,7 +123,7 @@ def _buckets_with_exemplars(
         else:
             bucket = _CUMULATIVE_COUNT_FLOAT + pack_double(count) + bound
         if exemplar is not None:
-            bucket += length_delimited(_BUCKET_EXEMPLAR, exemplar_message(exemplar))
+            bucket += bucket_exemplar_field(exemplar)
         yield length_delimited(_BUCKET, bucket)
 
 
@@ -155,7 +156,12 @@ def _native(native: NativeBuckets, sides: tuple[_Side, ...], whole: bool) -> Ite
             yield length_delimited(count_key, inside.astype("<f8").tobytes())
 
 
-def _native_exemplars(exemplars: Mapping[int, Exemplar]) -> Iterator[bytes]:
+def bucket_exemplar_field(exemplar: Exemplar) -> bytes:
+    """The field `exemplar` of a `Bucket`."""
+    return length_delimited(_BUCKET_EXEMPLAR, exemplar_message(exemplar))
+
+
+def native_exemplar_fields(exemplars: Mapping[int, Exemplar]) -> Iterator[bytes]:
     """The `exemplars` fields: in the order of time and each with its moment, as they must be."""
     stamped = (exemplar for exemplar in exemplars.values() if not math.isnan(exemplar.seconds))
     for exemplar in sorted(stamped, key=_MOMENT):
@@ -168,5 +174,6 @@ def _whole(counts: npt.NDArray[np.float64]) -> bool:
 
 def _whole_rows(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which rows of (n, m) have only whole numbers, small enough to be exact."""
-    whole: npt.NDArray[np.bool_] = ((counts == np.rint(counts)) & (counts < _WHOLE_BELOW)).all(1)
+    in_range = (counts >= 0) & (counts < _WHOLE_BELOW)
+    whole: npt.NDArray[np.bool_] = ((counts == np.rint(counts)) & in_range).all(1)
     return whole

@@ -30,6 +30,7 @@ _LABEL_VALUE = key(2, LENGTH)
 _SECONDS = key(1, VARINT)
 _NANOS = key(2, VARINT)
 _EXEMPLAR_VALUE = key(2, FIXED64)
+_COUNTER_EXEMPLAR = key(2, LENGTH)
 _EXEMPLAR_TIMESTAMP = key(3, LENGTH)
 
 
@@ -81,11 +82,16 @@ def label_fields(pairs: Iterable[tuple[str, str]]) -> bytes:
     """Labels as `LabelPair` fields."""
     fields = []
     for name, value in pairs:
-        pair = length_delimited(_LABEL_NAME, name.encode())
+        pair = label_name_field(name)
         fields.append(
             length_delimited(_LABEL, pair + length_delimited(_LABEL_VALUE, value.encode()))
         )
     return b"".join(fields)
+
+
+def label_name_field(name: str) -> bytes:
+    """The field `name` of a `LabelPair`."""
+    return length_delimited(_LABEL_NAME, name.encode())
 
 
 def timestamp(seconds: float) -> bytes:
@@ -102,3 +108,8 @@ def exemplar_message(exemplar: Exemplar) -> bytes:
     if math.isnan(exemplar.seconds):
         return message
     return message + length_delimited(_EXEMPLAR_TIMESTAMP, timestamp(exemplar.seconds))
+
+
+def counter_exemplar_field(exemplar: Exemplar) -> bytes:
+    """The field `exemplar` of a `Counter`."""
+    return length_delimited(_COUNTER_EXEMPLAR, exemplar_message(exemplar))

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from spanmill.exporters.exposition.chunks import text_chunks
+from spanmill.exporters.exposition.chunks import byte_chunks
 from spanmill.exporters.exposition.families import by_family
-from spanmill.exporters.exposition.lines import LabelTexts, sample_values, samples, series_lines
+from spanmill.exporters.exposition.lines import LineWriter, ReferenceLines, sample_values, samples
 from spanmill.series.snapshot import FamilySnapshot
 
 
-def encode(families: Sequence[FamilySnapshot]) -> Iterator[bytes]:
-    """The families in chunks of about 64 KiB."""
-    return text_chunks(_pieces(families))
+def encode(families: Iterable[FamilySnapshot], writer: LineWriter | None = None) -> Iterator[bytes]:
+    """The families in chunks of about 512 KiB."""
+    return byte_chunks(_pieces(families, writer or ReferenceLines()))
 
 
-def _pieces(families: Sequence[FamilySnapshot]) -> Iterator[str]:
-    labels = LabelTexts()
+def _pieces(families: Iterable[FamilySnapshot], writer: LineWriter) -> Iterator[bytes]:
     for family, snapshots in by_family(families):
         if family.help:
             help_text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
-            yield f"# HELP {family.name} {help_text}\n"
+            yield f"# HELP {family.name} {help_text}\n".encode()
         type_name = "untyped" if family.type == "unknown" else family.type
-        yield f"# TYPE {family.name} {type_name}\n"
+        yield f"# TYPE {family.name} {type_name}\n".encode()
         for snapshot in snapshots:
-            yield from series_lines(samples(snapshot), labels.of(snapshot), sample_values(snapshot))
+            yield from writer.write(samples(snapshot), snapshot, sample_values(snapshot))
