@@ -26,3 +26,4 @@ class Processor(Protocol):
 
     def tick(self, now_ns: int) -> None:
         """Do what time alone makes due; `now_ns` is nanoseconds since the Unix epoch."""
+        del now_ns  # most have nothing to do then

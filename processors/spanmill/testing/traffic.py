@@ -89,7 +89,7 @@ def flood(attributes: Sequence[str], batches: int, size: int = 250) -> Iterator[
         spans = []
         for _ in range(size):
             number += 1
-            unique = f"{number}-{'y' * 90}"
+            unique = f"{number}-{'y' * 190}"
             spans.append(
                 Span(
                     name=f"name {unique}",
