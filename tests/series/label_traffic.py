@@ -45,7 +45,7 @@ class Traffic:
 
     def own(self) -> set[str]:
         """The names whose spans count in series of their own."""
-        return {name for _, name in self.sets._rows}
+        return {labels[1] for labels in self.sets.labels(self.sets.owned()) if labels is not None}
 
     def series(self) -> Series:
         rows = self.sets.live_rows()

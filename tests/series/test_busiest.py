@@ -65,8 +65,10 @@ def test_new_keys_are_told_with_their_slots_and_positions() -> None:
     add(sketch, ["a"])
     keys = [("a",), ("b",), ("a",), ("c",), ("d",)]
     added = sketch.add(keys, np.ones(5, np.int64))
-    told = {int(p): sketch.key(int(s)) for part in added for s, p in zip(*part, strict=True)}
-    assert told == {1: ("b",), 3: ("c",), 4: ("d",)}
+    new = [part.begin + int(i) for part in added for i in part.new]
+    assert [keys[i] for i in new] == [("b",), ("c",), ("d",)]
+    (*_, last) = added
+    assert [sketch.key(int(slot)) for slot in last.slots] == keys[last.begin :]
 
 
 def test_decay_tells_who_came_and_forgets_what_has_faded() -> None:
@@ -90,7 +92,7 @@ def test_the_error_fades_as_the_counts_do() -> None:
 
 def test_what_is_put_back_counts_but_did_not_come() -> None:
     sketch = Busiest(4)
-    sketch.put(("a",), 7.5)
+    sketch.put([("a",)], np.array([7.5]))
     assert counts(sketch) == {"a": 7.5}
     assert not len(sketch.decay(1.0))
 

@@ -15,14 +15,15 @@ FORGOTTEN: Final = 1 / 8
 
 
 class Added(NamedTuple):
-    """Where keys stand after they were counted.
+    """Where n keys stand after they were counted, and which of them were not there before.
 
-    `slots` is int64 (n,), the slots of keys that were not there before; `positions` are theirs
-    among the keys that were given.
+    `slots` is int64 (n,); the keys are those from `begin` on of all that were given. `new` has
+    the positions of the new ones among the n, each once.
     """
 
+    begin: int
     slots: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.int64]
+    new: npt.NDArray[np.int64]
 
 
 class Busiest:
@@ -36,7 +37,8 @@ class Busiest:
     most `error`, which is at most the decayed sum of all that was added / (capacity + 1).
     As long as the slots suffice, counts are exact, whatever the order of additions.
 
-    Memory: about 300 bytes a slot, and the texts of the keys.
+    What is dropped stays in the dictionary until its slot is used again, so that dropping many at
+    once is an operation on arrays. Memory: about 300 bytes a slot, and the texts of the keys.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -44,15 +46,18 @@ class Busiest:
         self._capacity = capacity
         self._slots: dict[LabelValues, int] = {}
         self._keys: list[LabelValues | None] = [None] * size
-        self._free = list(range(size - 1, -1, -1))
+        self._free = np.arange(size - 1, -1, -1)
+        self._free_count = size
         self._counts = np.zeros(size)
         # Whole numbers until the next decay: their sum is the same in any order.
         self._recent = np.zeros(size, np.int64)
         self._came = np.zeros(size, np.bool_)
+        # One more, which is never held: where keys are that aren't known.
+        self._held = np.zeros(size + 1, np.bool_)
         self.error = 0.0
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return self.size - self._free_count
 
     @property
     def size(self) -> int:
@@ -62,22 +67,23 @@ class Busiest:
     def add(self, keys: Sequence[LabelValues], counts: npt.NDArray[np.int64]) -> list[Added]:
         """Count keys, each `counts` (n,) times.
 
-        Returns the new keys, in parts: the slots of a part may be used again in the next one.
+        Returns them in parts: the slots of a part may be used again in the next one.
         """
-        step = self._capacity
         return [
-            self._add_part(keys[i : i + step], counts[i : i + step], i)
-            for i in range(0, len(keys), step)
+            self._add_part(keys[part], counts[part], part.start) for part in self._parts(len(keys))
         ]
 
-    def put(self, key: LabelValues, count: float) -> Added:
-        """Add a count from elsewhere to a key; it decays as the others do."""
-        came = key in self._slots and bool(self._came[self._slots[key]])
-        added = self._add_part([key], np.zeros(1, np.int64), 0)
-        slot = self._slots[key]
-        self._counts[slot] += count
-        self._came[slot] = came
-        return added
+    def put(self, keys: Sequence[LabelValues], counts: npt.NDArray[np.float64]) -> list[Added]:
+        """Add counts (n,) from elsewhere to different keys; they decay as the others do.
+
+        Returns what `add` does. It doesn't make a key one that came.
+        """
+        parts = []
+        for part in self._parts(len(keys)):
+            added = self._placed(keys[part], part.start)
+            self._counts[added.slots] += counts[part]
+            parts.append(added)
+        return parts
 
     def merge(self, other: Busiest) -> None:
         """Add what another one of the same clock has counted.
@@ -87,17 +93,16 @@ class Busiest:
         both.
         """
         slots = other.slots()
-        for slot, count in zip(slots.tolist(), other.counts(slots).tolist(), strict=True):
-            self.put(other.key(slot), count)
+        self.put([other.key(slot) for slot in slots.tolist()], other.counts(slots))
         self.error += other.error
 
     def discard(self, key: LabelValues) -> float:
         """Forget a key; returns its count, 0 where it isn't known."""
         slot = self._slots.get(key)
-        if slot is None:
+        if slot is None or not self._held[slot]:
             return 0.0
         count = float(self._counts[slot] + self._recent[slot])
-        self._drop(slot)
+        self._drop(np.array([slot]))
         return count
 
     def decay(self, factor: float) -> npt.NDArray[np.int64]:
@@ -112,14 +117,14 @@ class Busiest:
         self._recent[:] = 0
         self._came[:] = False
         self.error *= factor
-        occupied = self.slots()
-        for slot in occupied[self._counts[occupied] <= FORGOTTEN].tolist():
-            self._drop(slot)
-        return came
+        held = self.slots()
+        faded = held[self._counts[held] <= FORGOTTEN]
+        self._drop(faded)
+        return came[self._held[came]]
 
     def slots(self) -> npt.NDArray[np.int64]:
-        """The slots that have a key, in no particular order."""
-        return np.fromiter(self._slots.values(), np.int64, len(self._slots))
+        """The slots that have a key: int64 (n,)."""
+        return np.flatnonzero(self._held)
 
     def counts(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """The counts at these slots."""
@@ -131,38 +136,61 @@ class Busiest:
         assert key is not None, "no key at this slot"
         return key
 
+    def _parts(self, keys: int) -> list[slice]:
+        step = self._capacity
+        return [slice(begin, min(begin + step, keys)) for begin in range(0, keys, step)]
+
     def _add_part(
-        self, keys: Sequence[LabelValues], counts: npt.NDArray[np.int64], offset: int
+        self, keys: Sequence[LabelValues], counts: npt.NDArray[np.int64], begin: int
     ) -> Added:
-        known = self._slots
-        new = {key: i for i, key in enumerate(keys) if key not in known}
-        if len(new) > len(self._free):
+        added = self._placed(keys, begin)
+        np.add.at(self._recent, added.slots, counts)
+        self._came[added.slots] = True
+        return added
+
+    def _placed(self, keys: Sequence[LabelValues], begin: int) -> Added:
+        """Give each key that has none a slot."""
+        slots, new = self._found(keys)
+        if len(new) > self._free_count:
             self._prune()
-            new = {key: i for i, key in enumerate(keys) if key not in known}
-        for key in new:
-            slot = self._free.pop()
+            slots, new = self._found(keys)
+        if not new:
+            return Added(begin, slots, np.zeros(0, np.int64))
+        self._free_count -= len(new)
+        taken = self._free[self._free_count : self._free_count + len(new)].copy()
+        known, held_keys = self._slots, self._keys
+        for key, slot in zip(new, taken.tolist(), strict=True):
+            before = held_keys[slot]
+            if before is not None and known.get(before) == slot:
+                del known[before]
             known[key] = slot
-            self._keys[slot] = key
-        slots = np.fromiter((known[key] for key in keys), np.int64, len(keys))
-        np.add.at(self._recent, slots, counts)
-        self._came[slots] = True
+            held_keys[slot] = key
+        self._held[taken] = True
+        slots = np.fromiter(map(known.__getitem__, keys), np.int64, len(keys))
         positions = np.fromiter(new.values(), np.int64, len(new))
-        return Added(slots[positions], positions + offset)
+        return Added(begin, slots, positions)
+
+    def _found(
+        self, keys: Sequence[LabelValues]
+    ) -> tuple[npt.NDArray[np.int64], dict[LabelValues, int]]:
+        """The slots of the keys that are held, and each new key with its last position."""
+        known, nowhere = self._slots, self.size
+        slots = np.fromiter((known.get(key, nowhere) for key in keys), np.int64, len(keys))
+        return slots, {keys[i]: i for i in np.flatnonzero(~self._held[slots]).tolist()}
 
     def _prune(self) -> None:
-        occupied = self.slots()
-        counts = self.counts(occupied)
+        held = self.slots()
+        counts = self.counts(held)
         threshold = float(np.partition(counts, -self._capacity - 1)[-self._capacity - 1])
-        self._counts[occupied] = counts - threshold
-        self._recent[occupied] = 0
+        self._counts[held] = counts - threshold
+        self._recent[held] = 0
         self.error += threshold
-        for slot in occupied[counts <= threshold].tolist():
-            self._drop(slot)
+        self._drop(held[counts <= threshold])
 
-    def _drop(self, slot: int) -> None:
-        del self._slots[self.key(slot)]
-        self._keys[slot] = None
-        self._counts[slot] = 0.0
-        self._recent[slot] = 0
-        self._came[slot] = False
-        self._free.append(slot)
+    def _drop(self, slots: npt.NDArray[np.int64]) -> None:
+        self._held[slots] = False
+        self._counts[slots] = 0.0
+        self._recent[slots] = 0
+        self._came[slots] = False
+        self._free[self._free_count : self._free_count + len(slots)] = slots
+        self._free_count += len(slots)

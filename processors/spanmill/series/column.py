@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,15 @@ class Column(Protocol):
 
     def reset(self, row: int) -> None:
         """Empty one row, which another label set will use."""
+        ...
+
+
+@runtime_checkable
+class BulkColumn(Column, Protocol):
+    """A column that empties many rows at once: thousands may expire at one tick."""
+
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Do what `reset` does for each of these rows, int64 (m,), ascending."""
         ...
 
 

@@ -77,6 +77,29 @@ class DistinctWindow:
         return merged
 
 
+class DistinctScan:
+    """Several sketches at once of what exists now, looked at in rounds, a part at a time.
+
+    What was there in the round before counts until this one has ended, so what goes is still
+    counted for a round or two. Memory: 2 x sketches x 2^precision bytes.
+    """
+
+    def __init__(self, precision: int, sketches: int) -> None:
+        self._registers = np.zeros((2, sketches, 1 << precision), np.uint8)
+
+    def observe(self, hashes: npt.NDArray[np.uint64], *, last: bool) -> None:
+        """Take a part, uint64 (n, sketches); `last` ends the round."""
+        observe(self._registers[1], hashes)
+        if last:
+            self._registers[0] = self._registers[1]
+            self._registers[1] = 0
+
+    def union(self) -> Registers:
+        """A copy of the sketches: uint8 (sketches, 2^precision)."""
+        merged: Registers = self._registers.max(axis=0)
+        return merged
+
+
 def _sigma(x: float) -> float:
     """x + the sum over k >= 1 of x^(2^k) 2^(k-1), for x from 0 to 1."""
     if x == 1.0:

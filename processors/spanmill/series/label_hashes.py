@@ -71,6 +71,12 @@ class RowHashes:
     def reset(self, row: int) -> None:
         """Empty one row, which another label set will use."""
         self._known[row] = False
+        self._hashes[row] = 0
+
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Empty these rows, int64 (m,)."""
+        self._known[rows] = False
+        self._hashes[rows] = 0
 
     def known(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of these rows have their hashes."""
@@ -80,6 +86,11 @@ class RowHashes:
         """Keep the hashes, uint64 (n, 1 + labels), of rows (n,)."""
         self._hashes[rows] = hashes
         self._known[rows] = True
+
+    def order(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+        """The hashes of the label sets at these rows: uint64 (n,), 0 where they aren't known."""
+        hashes: npt.NDArray[np.uint64] = self._hashes[rows, 0]
+        return hashes
 
     def at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
         """A copy of the hashes at these rows: uint64 (n, 1 + labels)."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.column import Column, RowWatcher, grown
+from spanmill.series.column import BulkColumn, Column, RowWatcher, grown
 from spanmill.series.demand import Demand
 from spanmill.series.label_hashes import RowHashes
+from spanmill.series.label_rows import NO_ROW, LabelRows
 from spanmill.series.limits import HALF_LIVES, Holders, Tail
 from spanmill.series.snapshot import LabelValues
 
-__all__ = ["OVERFLOW_ROW", "Column", "LabelSets", "RowWatcher", "grown"]
+__all__ = ["OVERFLOW_ROW", "BulkColumn", "Column", "LabelSets", "RowWatcher", "grown"]
 
 OVERFLOW_ROW: Final = 0
 """The row of the overflow series; it exists from the first label set that finds no room."""
@@ -22,7 +24,16 @@ OVERFLOW_ROW: Final = 0
 LEAVING_NS: Final = 120 * 1_000_000_000
 """How long a label set that lost its place is still shown: longer than scrapes are apart."""
 
+REMOVED_SHARE: Final = 1 / 16
+"""At most so many of the limit disappear at a tick, or FEWEST_REMOVED if that is more."""
+
+FEWEST_REMOVED: Final = 1_024
+
 _FIRST_CAPACITY = 64
+_REMEMBERED = 8_192
+
+# What a row is: without a series, owned by its label set, or shown for a while after that.
+_FREE, _HELD, _LEAVING = range(3)
 
 
 class LabelSets:
@@ -38,24 +49,31 @@ class LabelSets:
     and then disappears; the other starts at 0. Without traffic it is first come, first served.
     Without a timeout nothing ever changes places.
 
-    Memory: 33 bytes a row, the label values, and `Tail` from the first one that finds no room.
-    At a tick a fiftieth of the limit can change, so at most a quarter as many rows are leaving.
+    A tick does a bounded piece of work, since nothing is received meanwhile: what is due beyond
+    REMOVED_SHARE disappears at the next ticks, rows in ascending order. Arrays grow before they
+    are full, one column a call.
+
+    Memory: 33 bytes a row, those of `LabelRows`, 2 MB for 8,192 label sets that were looked up
+    lately, and `Tail` from the first one that finds no room. At a tick a fiftieth of the limit can
+    change, so at most about a quarter as many rows are leaving.
     """
 
     def __init__(self, names: tuple[str, ...], limit: int, idle_timeout_ns: int | None) -> None:
         self.names = names
         self.limit = limit
         self._idle_timeout_ns = idle_timeout_ns
-        self._rows: dict[LabelValues, int] = {}
-        self._leaving: dict[LabelValues, int] = {}
-        self._labels: list[LabelValues | None] = [None]
-        self._free: list[int] = []
+        self._label_rows = LabelRows(len(names))
+        self._remembered: dict[LabelValues, int] = {}
+        self._held = 0
+        self._next_row = 1
+        self._free = array("i")
         self._columns: list[Column] = []
+        self._ungrown: list[Column] = []
         self._watchers: list[RowWatcher] = []
-        self._capacity = _FIRST_CAPACITY
+        self._capacity = self._larger = _FIRST_CAPACITY
+        self._state = np.zeros(self._capacity, np.uint8)
         self._created = np.zeros(self._capacity, np.int64)
         self._last_used = np.zeros(self._capacity, np.int64)
-        self._live = np.zeros(self._capacity, np.bool_)
         # Spans since the last tick, whole numbers, and those before it, of which older count less.
         self._recent = np.zeros(self._capacity, np.int64)
         self._traffic = np.zeros(self._capacity)
@@ -67,11 +85,11 @@ class LabelSets:
         """How many label sets have lost their row to a busier one since the start."""
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._held
 
     def attach(self, column: Column) -> None:
         """Give every row a place in this column."""
-        column.grow(self._capacity)
+        column.grow(self._larger)
         self._columns.append(column)
 
     def watch(self, watcher: RowWatcher) -> None:
@@ -86,14 +104,14 @@ class LabelSets:
     ) -> None:
         """Do what `rows` does, for rows that are known to belong to their label sets.
 
-        `rows` is int64 (m,), each at most once and none of them the overflow row; `counts`,
+        `rows` is int64 (m,), a row may come several times, but not the overflow row; `counts`,
         int64 (m,), is the number of spans that each stands for. A `RowWatcher` is told when a row
         that it remembers must not be touched any more.
         """
         self._last_used[rows] = now_ns
         if counts is not None:
             self._by_traffic = True
-            self._recent[rows] += counts
+            np.add.at(self._recent, rows, counts)
 
     def rows(
         self,
@@ -105,39 +123,53 @@ class LabelSets:
 
         `counts`, int64 (len(keys),), is the number of spans that each of them stands for.
         """
-        known = self._rows
-        rows = np.empty(len(keys), np.int64)
-        for i, key in enumerate(keys):
-            row = known.get(key)
-            rows[i] = self._admit(key, now_ns) if row is None else row
+        remembered = self._remembered
+        found = [remembered.get(key) or self._row(key, now_ns) for key in keys]
+        rows = np.array(found, np.int64)
         self._last_used[rows] = now_ns
         if counts is not None:
             self._by_traffic = True
             np.add.at(self._recent, rows, counts)
-        if len(known) >= self.limit and self._idle_timeout_ns is not None:
+        if self._held >= self.limit and self._idle_timeout_ns is not None:
             self._note_overflow(keys, rows, counts, self._idle_timeout_ns)
+        if self._larger > self._capacity:
+            self._grow_one()
         return rows
 
     def live_rows(self) -> npt.NDArray[np.int64]:
         """The rows that have a series now, in the order of their creation stamps."""
-        rows = np.flatnonzero(self._live)
-        return rows[np.argsort(self._created[rows], kind="stable")]
+        rows, created = self.shown()
+        return rows[np.argsort(created, kind="stable")]
 
     def shown(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The rows that have a series now, ascending, and when each began: int64 (n,), in ns."""
-        rows = np.flatnonzero(self._live)
+        rows = np.flatnonzero(self._state)
         return rows, self._created[rows]
 
     def still_shown(
         self, rows: npt.NDArray[np.int64], created_ns: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.bool_]:
         """Which of these rows still have the series that began then: bool (n,)."""
-        same: npt.NDArray[np.bool_] = self._live[rows] & (self._created[rows] == created_ns)
+        same: npt.NDArray[np.bool_] = (self._state[rows] != _FREE) & (
+            self._created[rows] == created_ns
+        )
         return same
+
+    def owned(self) -> npt.NDArray[np.int64]:
+        """The rows that belong to their label sets now, ascending: int64 (n,)."""
+        rows = np.flatnonzero(self._state == _HELD)
+        return rows[1:] if self._state[OVERFLOW_ROW] else rows
 
     def labels(self, rows: npt.NDArray[np.int64]) -> list[LabelValues | None]:
         """The label values of these rows; None for the overflow row."""
-        return [self._labels[row] for row in rows.tolist()]
+        found: list[LabelValues | None] = []
+        begin = 0
+        for position in np.flatnonzero(rows == OVERFLOW_ROW).tolist():
+            found.extend(self._label_rows.labels(rows[begin:position]))
+            found.append(None)
+            begin = position + 1
+        found.extend(self._label_rows.labels(rows[begin:]))
+        return found
 
     def created_seconds(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """When each of these rows began, seconds since the Unix epoch."""
@@ -150,20 +182,14 @@ class LabelSets:
         """
         if self._idle_timeout_ns is None:
             return 0
-        self._remove_left(now_ns)
-        idle = self._live & (self._last_used <= now_ns - self._idle_timeout_ns)
-        idle[list(self._leaving.values())] = False
-        expired = np.flatnonzero(idle).tolist()
-        for row in expired:
-            self._remove(row)
-        self._tell_left(expired)
+        expired = self._remove_due(now_ns, self._idle_timeout_ns)
         decay = self._age(now_ns, self._idle_timeout_ns)
         if self._tail is not None:
-            if self._live[OVERFLOW_ROW]:
+            if self._state[OVERFLOW_ROW]:
                 self._exchange(self._tail, now_ns, decay)
             else:
                 self._end_overflow()
-        return len(expired)
+        return expired
 
     def demand(self) -> Demand | None:
         """What is asked for as of the last tick, estimated; None while everything finds room."""
@@ -174,6 +200,26 @@ class LabelSets:
         traffic = self._traffic + self._recent
         total = float(traffic.sum())
         return float(traffic[OVERFLOW_ROW]) / total if total else 0.0
+
+    def nbytes(self) -> int:
+        """The memory of the label sets themselves: neither columns nor texts nor `Tail`."""
+        arrays = (self._state, self._created, self._last_used, self._recent, self._traffic)
+        return (
+            self._label_rows.nbytes()
+            + len(self._free) * self._free.itemsize
+            + sum(a.nbytes for a in arrays)
+        )
+
+    def _row(self, key: LabelValues, now_ns: int) -> int:
+        """The row of a label set that isn't remembered, made where it is new."""
+        row = self._label_rows.find(key)
+        if row == NO_ROW or self._state[row] == _LEAVING:
+            row = self._admit(key, row, now_ns)
+        if row != OVERFLOW_ROW:
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = row
+        return row
 
     def _note_overflow(
         self,
@@ -194,7 +240,8 @@ class LabelSets:
 
     def _end_overflow(self) -> None:
         assert self._row_hashes is not None, "it is there as long as the tail is"
-        self._columns.remove(self._row_hashes)
+        for columns in (self._columns, self._ungrown):
+            columns[:] = [column for column in columns if column is not self._row_hashes]
         self._row_hashes = self._tail = None
 
     def _age(self, now_ns: int, idle_timeout_ns: int) -> float:
@@ -211,83 +258,117 @@ class LabelSets:
 
     def _exchange(self, tail: Tail, now_ns: int, decay: float) -> None:
         """Give rows to the busiest of the tail."""
-        rows = np.fromiter(self._rows.values(), np.int64, len(self._rows))
-        holders = Holders(list(self._rows), rows, self._traffic[rows])
+        rows = self.owned()
+        holders = Holders(self._label_rows.labels, rows, self._traffic[rows])
         exchange = tail.tick(now_ns, decay, holders, self.limit - len(rows))
         if not self._by_traffic:
             return
-        demoted = []
-        for row in exchange.demoted:
-            key = self._key(row)
-            demoted.append((key, float(self._traffic[row])))
-            self._leaving[key] = self._rows.pop(key)
-            self._last_used[row] = now_ns
-            self._traffic[row] = 0.0
+        demoted = exchange.demoted
+        keys, traffic = self._label_rows.labels(demoted), self._traffic[demoted]
+        self._state[demoted] = _LEAVING
+        self._last_used[demoted] = now_ns
+        self._traffic[demoted] = 0.0
+        self._held -= len(demoted)
+        self._tell_left(demoted)
         for key in exchange.promoted:
-            self._last_used[self._admit(key, now_ns)] = now_ns
-        for key, traffic in demoted:
-            tail.put(key, traffic)
+            row = self._admit(key, self._label_rows.find(key), now_ns)
+            self._last_used[row] = now_ns
+        tail.put(keys, traffic)
         self.exchanged += len(demoted)
-        self._tell_left(exchange.demoted)
 
-    def _key(self, row: int) -> LabelValues:
-        key = self._labels[row]
-        assert key is not None, "only the overflow row has no label set"
-        return key
-
-    def _admit(self, key: LabelValues, now_ns: int) -> int:
-        if len(self._rows) >= self.limit:
-            if not self._live[OVERFLOW_ROW]:
+    def _admit(self, key: LabelValues, leaving: int, now_ns: int) -> int:
+        """Give a label set a row: the one that it is `leaving`, or another where that is NO_ROW."""
+        if self._held >= self.limit:
+            if not self._state[OVERFLOW_ROW]:
                 self._begin(OVERFLOW_ROW, now_ns)
             return OVERFLOW_ROW
-        row = self._leaving.pop(key, None)
-        if row is None:
-            row = self._free.pop() if self._free else self._append_row()
-            self._labels[row] = key
+        row = leaving
+        if leaving == NO_ROW:
+            row = self._free_row()
+            self._label_rows.put(row, key)
             self._begin(row, now_ns)
-        self._rows[key] = row
+        self._state[row] = _HELD
+        self._held += 1
         if self._tail is not None:
             self._traffic[row] = self._tail.admitted(key)
         return row
 
     def _begin(self, row: int, now_ns: int) -> None:
-        self._live[row] = True
+        self._state[row] = _HELD
         self._created[row] = now_ns
 
-    def _append_row(self) -> int:
-        row = len(self._labels)
-        self._labels.append(None)
+    def _free_row(self) -> int:
+        if self._free:
+            return self._free.pop()
+        row = self._next_row
+        self._next_row += 1
         if row == self._capacity:
-            self._capacity *= 2
-            self._created = grown(self._created, self._capacity)
-            self._last_used = grown(self._last_used, self._capacity)
-            self._live = grown(self._live, self._capacity)
-            self._recent = grown(self._recent, self._capacity)
-            self._traffic = grown(self._traffic, self._capacity)
-            for column in self._columns:
-                column.grow(self._capacity)
+            self._plan_growth()
+            while self._larger > self._capacity:
+                self._grow_one()
+        elif row > self._capacity - self._capacity // 4 and self._capacity < self._most_rows():
+            self._plan_growth()
         return row
 
-    def _remove(self, row: int) -> None:
-        self._live[row] = False
-        self._recent[row] = 0
-        self._traffic[row] = 0.0
+    def _most_rows(self) -> int:
+        """More rows there are only where ticks come faster than usual."""
+        return self.limit + self.limit // 4 + _FIRST_CAPACITY
+
+    def _plan_growth(self) -> None:
+        if self._larger > self._capacity:
+            return
+        most, twice = self._most_rows(), 2 * self._capacity
+        if self._capacity >= most:
+            self._larger = self._capacity + self._capacity // 8
+        else:
+            # A last step that would be a small one is made together with the one before.
+            self._larger = most if most <= twice + twice // 4 else twice
+        self._ungrown = list(self._columns)
+
+    def _grow_one(self) -> None:
+        """Grow one column, or after the last of them the arrays of the label sets themselves."""
+        if self._ungrown:
+            self._ungrown.pop().grow(self._larger)
+            return
+        self._capacity = self._larger
+        self._state = grown(self._state, self._capacity)
+        self._created = grown(self._created, self._capacity)
+        self._last_used = grown(self._last_used, self._capacity)
+        self._recent = grown(self._recent, self._capacity)
+        self._traffic = grown(self._traffic, self._capacity)
+
+    def _remove_due(self, now_ns: int, idle_timeout_ns: int) -> int:
+        """Remove who left long enough ago and, returned, how many were idle for too long."""
+        state, used = self._state, self._last_used
+        most = max(FEWEST_REMOVED, int(self.limit * REMOVED_SHARE))
+        # After a clock was set back nobody waits until it has caught up.
+        over = (used <= now_ns - LEAVING_NS) | (used > now_ns)
+        left = np.flatnonzero((state == _LEAVING) & over)[:most]
+        idle = np.flatnonzero((state == _HELD) & (used <= now_ns - idle_timeout_ns))
+        idle = idle[: most - len(left)]
+        self._held -= int(np.count_nonzero(idle != OVERFLOW_ROW))
+        self._remove(np.sort(np.concatenate((left, idle))))
+        return len(idle)
+
+    def _remove(self, rows: npt.NDArray[np.int64]) -> None:
+        if not len(rows):
+            return
+        self._state[rows] = _FREE
+        self._recent[rows] = 0
+        self._traffic[rows] = 0.0
         for column in self._columns:
-            column.reset(row)
-        if row != OVERFLOW_ROW:
-            key = self._key(row)
-            if self._leaving.pop(key, None) is None:
-                del self._rows[key]
-            self._labels[row] = None
-            self._free.append(row)
+            if isinstance(column, BulkColumn):
+                column.reset_rows(rows)
+            else:
+                for row in rows.tolist():
+                    column.reset(row)
+        own = rows[rows != OVERFLOW_ROW]
+        self._tell_left(own)
+        self._label_rows.forget(own)
+        self._free.frombytes(own.astype(np.int32).tobytes())
 
-    def _remove_left(self, now_ns: int) -> None:
-        left = [r for r in self._leaving.values() if self._last_used[r] <= now_ns - LEAVING_NS]
-        for row in left:
-            self._remove(row)
-        self._tell_left(left)
-
-    def _tell_left(self, rows: list[int]) -> None:
-        if rows:
+    def _tell_left(self, rows: npt.NDArray[np.int64]) -> None:
+        if len(rows):
+            self._remembered.clear()
             for watcher in self._watchers:
-                watcher.left(np.array(rows, np.int64))
+                watcher.left(rows)

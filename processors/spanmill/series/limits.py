@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spanmill.series.busiest import Busiest
-from spanmill.series.demand import Demand, DemandWindow
+from spanmill.series.demand import Demand, DemandWindow, Own
 from spanmill.series.label_hashes import LabelHasher, RowHashes
 from spanmill.series.snapshot import LabelValues
 
@@ -20,12 +20,19 @@ PATIENCE: Final = 1 / 30
 """How long a label set must be clearly busier before it is promoted, in idle timeouts."""
 EXCHANGED_SHARE: Final = 1 / 50
 """At most so many of the limit are exchanged at a tick (and one, if that is less)."""
+MOST_EXCHANGED: Final = 1_000
+MOST_PROMOTED: Final = 1_000
+"""At most so many get another's row, or a free one, at a tick: it must take few milliseconds."""
 
 _RATIO: Final = 1.5
 _DEVIATIONS: Final = 3.0
 _FEWEST: Final = 64
-_MOST: Final = 65_536
+_MOST: Final = 32_768
 _LOOKAHEAD: Final = 4
+_LOOKED_AT: Final = 16_384
+_HASHED: Final = 4_096
+_BEFORE: Final = -1
+_NEVER: Final = -2
 
 
 def clearly_busier(
@@ -45,18 +52,21 @@ def clearly_busier(
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Who has a row now: n label sets, their rows int64 (n,) and their traffic float64 (n,)."""
+    """Who has a row now: n of them, their rows int64 (n,), ascending, and traffic float64 (n,).
 
-    labels: Sequence[LabelValues]
+    `labels` gives the label sets of rows.
+    """
+
+    labels: Callable[[npt.NDArray[np.int64]], list[LabelValues]]
     rows: npt.NDArray[np.int64]
     traffic: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The rows that lose their series, and who gets one; there is room for all of them then."""
+    """The rows that lose their series, int64 (m,), and who gets one; there is room for all."""
 
-    demoted: list[int]
+    demoted: npt.NDArray[np.int64]
     promoted: list[LabelValues]
 
 
@@ -69,7 +79,12 @@ class Tail:
     on; who has been clearly busier for a thirtieth of the idle timeout, and came since the last
     tick, takes the row.
 
-    Memory: as many label sets as the limit (at least 64, at most 65,536), twice that between
+    A tick does a bounded piece of work: at most MOST_PROMOTED get a free row and MOST_EXCHANGED
+    another's, and at most so many rows are looked at for the demand. Equal traffic is told apart
+    by hash, so that the order doesn't depend on when they came; rows that the demand hasn't come
+    to yet come first among equals.
+
+    Memory: as many label sets as the limit (at least 64, at most 32,768), twice that between
     prunings, at about 400 bytes and their texts; 60 bytes a row; and DemandWindow's.
     """
 
@@ -79,9 +94,12 @@ class Tail:
         self._hasher = LabelHasher(len(names))
         self._busiest = Busiest(min(max(limit, _FEWEST), _MOST))
         self._hashes = np.zeros((self._busiest.size, 1 + len(names)), np.uint64)
+        # The window's slot in which each was added to the demand last.
+        self._noted = np.full(self._busiest.size, _NEVER)
+        self._rows = _RowRounds(self._hasher, row_hashes)
         self._row_hashes = row_hashes
         self._window = DemandWindow(names, idle_timeout_ns)
-        self._most_exchanged = max(1, int(limit * EXCHANGED_SHARE))
+        self._most_exchanged = min(max(1, int(limit * EXCHANGED_SHARE)), MOST_EXCHANGED)
         self._patience_ns = int(idle_timeout_ns * PATIENCE)
         self._leading_since: dict[LabelValues, int] = {}
         self.demand: Demand | None = None
@@ -89,16 +107,19 @@ class Tail:
 
     def add(self, keys: Sequence[LabelValues], counts: npt.NDArray[np.int64]) -> None:
         """Note label sets that found no room, each with its spans (n,)."""
-        for slots, positions in self._busiest.add(keys, counts):
-            new = [keys[i] for i in positions.tolist()]
-            hashes = self._hasher.hashes(new)
-            self._hashes[slots] = hashes
-            self._window.add(new, hashes)
+        slot = self._window.slot if self._window.slot is not None else _BEFORE
+        for begin, slots, new in self._busiest.add(keys, counts):
+            self._take_hashes(keys, begin, slots, new)
+            unnoted = np.flatnonzero(self._noted[slots] != slot)
+            self._noted[slots] = slot
+            if len(unnoted):
+                asking = [keys[begin + i] for i in unnoted.tolist()]
+                self._window.add(asking, self._hashes[slots[unnoted]])
 
-    def put(self, key: LabelValues, traffic: float) -> None:
-        """Note a label set that lost its row, with its traffic so far."""
-        slots, _ = self._busiest.put(key, traffic)
-        self._hashes[slots] = self._hasher.hashes([key])
+    def put(self, keys: Sequence[LabelValues], traffic: npt.NDArray[np.float64]) -> None:
+        """Note label sets that lost their rows, with their traffic (n,) so far."""
+        for begin, slots, new in self._busiest.put(keys, traffic):
+            self._take_hashes(keys, begin, slots, new)
 
     def admitted(self, key: LabelValues) -> float:
         """Forget a label set that got a row; returns its traffic so far."""
@@ -109,21 +130,19 @@ class Tail:
 
         `decay` is how much is left of older traffic, `room` how many rows are free.
         """
-        own = self._own_hashes(holders)
         self._window.advance(now_ns, decay)
         came = self._busiest.decay(decay)
-        came = came[self._busiest.counts(came) > 0]
-        self._window.add([self._busiest.key(slot) for slot in came.tolist()], self._hashes[came])
-        self.demand = self._window.report(own)
-        order = self._order(self._busiest.slots())
+        self.demand = self._window.report(self._rows.next(holders))
+        promoted = self._foremost(came, min(room, MOST_PROMOTED))
+        rest = np.setdiff1d(self._busiest.slots(), promoted, assume_unique=True)
+        pairs = min(_LOOKAHEAD * self._most_exchanged, len(rest), len(holders.rows))
+        order = self._foremost(rest, pairs)
+        hashes = self._row_hashes.order(holders.rows)
+        least = foremost(-holders.traffic, hashes, pairs)
         active = np.isin(order, came)
-        promoted = order[active][:room] if room > 0 else order[:0]
-        rest = ~np.isin(order, promoted)
-        # Equal traffic is told apart by hash: the order doesn't depend on when they came.
-        least = np.lexsort((own[:, 0], holders.traffic))
-        exchanged = self._exchanged(now_ns, order[rest], active[rest], holders.traffic[least])
+        exchanged = self._exchanged(now_ns, order, active, holders.traffic[least])
         return Exchange(
-            demoted=holders.rows[least[: len(exchanged)]].tolist(),
+            demoted=holders.rows[least[: len(exchanged)]],
             promoted=[self._busiest.key(slot) for slot in [*promoted.tolist(), *exchanged]],
         )
 
@@ -134,10 +153,12 @@ class Tail:
         active: npt.NDArray[np.bool_],
         least: npt.NDArray[np.float64],
     ) -> list[int]:
-        """The slots that take a row from the least busy, whose traffic is `least`, ascending."""
-        pairs = min(_LOOKAHEAD * self._most_exchanged, len(order), len(least))
-        ahead = clearly_busier(self._busiest.counts(order[:pairs]), least[:pairs])
-        leading = order[:pairs][np.logical_and.accumulate(ahead)].tolist()
+        """The slots, of `order`, that take a row from the least busy.
+
+        Their traffic is `least`, ascending; both are (n,).
+        """
+        ahead = clearly_busier(self._busiest.counts(order), least)
+        leading = order[np.logical_and.accumulate(ahead)].tolist()
         before = self._leading_since
         since = {
             key: min(before.get(key, now_ns), now_ns) for key in map(self._busiest.key, leading)
@@ -150,14 +171,67 @@ class Tail:
         ]
         return due[: self._most_exchanged]
 
-    def _order(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Slots, the busiest first."""
-        return slots[np.lexsort((self._hashes[slots, 0], -self._busiest.counts(slots)))]
+    def _foremost(self, slots: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+        """The busiest of some slots, in order."""
+        return slots[foremost(self._busiest.counts(slots), self._hashes[slots, 0], most)]
 
-    def _own_hashes(self, holders: Holders) -> npt.NDArray[np.uint64]:
-        rows = holders.rows
-        wanted = np.flatnonzero(~self._row_hashes.known(rows))
-        if len(wanted):
-            labels = [holders.labels[i] for i in wanted.tolist()]
-            self._row_hashes.put(rows[wanted], self._hasher.hashes(labels))
-        return self._row_hashes.at(rows)
+    def _take_hashes(
+        self,
+        keys: Sequence[LabelValues],
+        begin: int,
+        slots: npt.NDArray[np.int64],
+        new: npt.NDArray[np.int64],
+    ) -> None:
+        if len(new):
+            hashes = self._hasher.hashes([keys[begin + i] for i in new.tolist()])
+            self._hashes[slots[new]] = hashes
+            self._noted[slots[new]] = _NEVER
+
+
+class _RowRounds:
+    """Looks at the rows in rounds, a part at a time, in ascending order."""
+
+    def __init__(self, hasher: LabelHasher, row_hashes: RowHashes) -> None:
+        self._hasher = hasher
+        self._row_hashes = row_hashes
+        self._next = 0
+        self._seen = 0
+        self._is_first = True
+
+    def next(self, holders: Holders) -> Own:
+        """The next part: at most so many rows, and fewer where their hashes aren't known."""
+        begin = int(np.searchsorted(holders.rows, self._next))
+        rows = holders.rows[begin : begin + _LOOKED_AT]
+        unknown = np.flatnonzero(~self._row_hashes.known(rows))
+        if len(unknown) > _HASHED:
+            rows = rows[: unknown[_HASHED]]
+            unknown = unknown[:_HASHED]
+        if len(unknown):
+            hashes = self._hasher.hashes(holders.labels(rows[unknown]))
+            self._row_hashes.put(rows[unknown], hashes)
+        last = begin + len(rows) == len(holders.rows)
+        self._next = 0 if last else int(rows[-1]) + 1
+        self._seen += len(rows)
+        self._is_first &= not last
+        seen = min(self._seen, len(holders.rows)) if self._is_first else len(holders.rows)
+        return Own(self._row_hashes.at(rows), last, len(holders.rows), seen)
+
+
+def foremost(
+    amounts: npt.NDArray[np.float64], hashes: npt.NDArray[np.uint64], most: int
+) -> npt.NDArray[np.int64]:
+    """The positions of the largest amounts, in order, the smaller hash first among equals.
+
+    `amounts` and `hashes` are (n,). Takes time in proportion to n, and to what is sorted of it.
+    """
+    if most <= 0:
+        return np.zeros(0, np.int64)
+    found = np.arange(len(amounts))
+    if most < len(amounts):
+        least = np.partition(amounts, -most)[-most]
+        above, equal = np.flatnonzero(amounts > least), np.flatnonzero(amounts == least)
+        places = most - len(above)
+        if places < len(equal):
+            equal = equal[np.argpartition(hashes[equal], places)[:places]]
+        found = np.concatenate((above, equal))
+    return found[np.lexsort((hashes[found], -amounts[found]))]
