@@ -49,8 +49,10 @@ def family(name: str, kind: FamilyType, text: str, unit: str) -> Family:
     elif name.endswith("_total"):
         raise DeclarationError(f"{name}: only a counter's name ends in _total, this is a {kind}")
     if name != wanted:
-        rule = "a counter's name ends in _total" if kind == "counter" else "a name ends in its unit"
-        rule = "a counter's name ends in its unit and _total" if unit and bare == name else rule
+        if kind == "counter":
+            rule = f"a counter's name ends in {'its unit and ' if unit else ''}_total"
+        else:
+            rule = "a metric's name ends in its unit"
         raise DeclarationError(f"{name} should be called {wanted}: {rule}")
     return Family(name, kind, text, unit)
 
