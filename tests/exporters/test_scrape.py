@@ -128,6 +128,16 @@ def test_a_client_of_http_1_0_gets_a_body_without_chunks(endpoint: Endpoint) -> 
     assert value_of(body) == 3
 
 
+def test_what_is_too_large_in_one_piece_is_refused_to_a_client_of_http_1_0(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = count_chunks(monkeypatch, 10_000)
+    head = endpoint.raw(b"GET /metrics HTTP/1.0\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 505 ")
+    assert b"HTTP/1.1" in head.partition(b"\r\n\r\n")[2]
+    assert rendered.chunks < 1100
+
+
 def test_health_says_ok_while_the_process_lives(endpoint: Endpoint) -> None:
     endpoint.ready = False
     response = endpoint.request("GET", "/healthz")

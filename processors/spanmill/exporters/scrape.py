@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from spanmill.exporters.exposition import accepts_gzip, negotiate, render
+from spanmill.exporters.exposition import Format, accepts_gzip, load_renderer, negotiate, render
+from spanmill.exporters.exposition.compression import gzip_chunks
 from spanmill.exporters.series_page import series_page
 from spanmill.http_server import Receive, Scope, Send
 from spanmill.series.registry import Registry
 
 _CONCURRENT: Final = 4
 _WAITING: Final = 16
-_GZIP_LEVEL: Final = 1  # level 6 takes three times as long, to save an eighth: labels repeat
-_GZIP_WINDOW: Final = 31  # zlib's largest, with gzip's header and trailer
+_LARGEST_WHOLE: Final = 64 * 1024 * 1024
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _INDEX: Final = b"""<!doctype html>
@@ -31,12 +30,19 @@ _INDEX: Final = b"""<!doctype html>
 """
 
 
+Headers = list[tuple[bytes, bytes]]
+
+
 class ScrapeApp:
     """An ASGI application with `/metrics`, `/healthz`, `/readyz` and `/series`.
 
-    An exposition is rendered in a thread, a chunk at a time as the client takes it, so that
+    An exposition is rendered in a thread, a chunk ahead of what the client has taken, so that
     memory stays bounded, the event loop answers others meanwhile, and a client that goes away
     ends it. A few are rendered at a time, some more wait, the rest get 503.
+
+    Memory of each: what `Registry.families` says, two chunks of about 512 KiB and their copies on
+    the way to the socket, and in the protobuf form one message of some 16 MiB; for a client of
+    HTTP/1.0, which knows no chunks, as much as 64 MiB.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class ScrapeApp:
         self._registry = registry
         self._ready = ready
         self._created_timestamps = created_timestamps
+        self._kernel = load_renderer()
         self._slots = asyncio.Semaphore(_CONCURRENT)
         self._page_slot = asyncio.Semaphore(1)
         self.scrapes = 0
@@ -99,33 +106,56 @@ class ScrapeApp:
             await _body(send, b"", more=False)
             return
 
-        def chunks() -> Iterator[bytes]:
-            families = self._registry.families()
-            rendered = render(families, choice.format, created_timestamps=self._created_timestamps)
-            return _gzip(rendered) if compressed else rendered
+        rendered = self._render(choice.format)
+        chunks = gzip_chunks(rendered) if compressed else rendered
+        if scope["http_version"] == "1.0":
+            await _send_whole(chunks, send, headers)
+        else:
+            await _send_chunks(chunks, send, headers, gone)
 
-        iterator = await asyncio.to_thread(chunks)
-        if scope["http_version"] == "1.0":  # knows no chunks
-            whole = await asyncio.to_thread(b"".join, iterator)
-            await _start(send, 200, [*headers, (b"content-length", b"%d" % len(whole))])
-            await _body(send, whole, more=False)
-            return
-        chunk = await asyncio.to_thread(next, iterator, None)
-        await _start(send, 200, headers)
-        while chunk is not None and not gone.done():
-            await _body(send, chunk, more=True)
-            chunk = await asyncio.to_thread(next, iterator, None)
-        await _body(send, b"", more=False)
+    def _render(self, form: Format) -> Iterator[bytes]:
+        families = self._registry.families(
+            native=form is Format.PROTOBUF, exemplars=form is not Format.TEXT
+        )
+        return render(
+            families, form, created_timestamps=self._created_timestamps, kernel=self._kernel
+        )
 
 
-def _gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks as one gzip member, as they come."""
-    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+async def _send_chunks(
+    chunks: Iterator[bytes], send: Send, headers: Headers, gone: asyncio.Future[None]
+) -> None:
+    """Send each chunk while the next one is rendered."""
+    # What fails before the first one is there gets another answer than 200.
+    chunk = await asyncio.to_thread(next, chunks, None)
+    await _start(send, 200, headers)
+    while chunk is not None and not gone.done():
+        coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+        await _body(send, chunk, more=True)
+        chunk = await coming
+    await _body(send, b"", more=False)
+
+
+async def _send_whole(chunks: Iterator[bytes], send: Send, headers: Headers) -> None:
+    """Send all of it to a client that knows no chunks (HTTP/1.0), if it isn't too much."""
+    whole = await asyncio.to_thread(_joined, chunks)
+    if whole is None:
+        text = b"this is too large for HTTP/1.0, use HTTP/1.1\n"
+        await _answer(send, 505, text)
+        return
+    await _start(send, 200, [*headers, (b"content-length", b"%d" % len(whole))])
+    await _body(send, whole, more=False)
+
+
+def _joined(chunks: Iterator[bytes]) -> bytes | None:
+    taken: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        compressed = compressor.compress(chunk)
-        if compressed:
-            yield compressed
-    yield compressor.flush()
+        size += len(chunk)
+        if size > _LARGEST_WHOLE:
+            return None
+        taken.append(chunk)
+    return b"".join(taken)
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -143,7 +173,7 @@ async def _answer(
     send: Send,
     status: int,
     body: bytes,
-    headers: list[tuple[bytes, bytes]] | None = None,
+    headers: Headers | None = None,
     content_type: str = _PLAIN,
 ) -> None:
     length = (b"content-length", b"%d" % len(body))
@@ -151,7 +181,7 @@ async def _answer(
     await _body(send, body, more=False)
 
 
-async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+async def _start(send: Send, status: int, headers: Headers) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 

@@ -192,7 +192,9 @@ class Registry:
         for name in _exposed_names(family):
             del self._taken[name]
 
-    def families(self, *, passed_through: bool = True) -> Iterator[FamilySnapshot]:
+    def families(
+        self, *, passed_through: bool = True, native: bool = True, exemplars: bool = True
+    ) -> Iterator[FamilySnapshot]:
         """The families that have a series, one after the other in order of declaration.
 
         All are of the moment when the first is asked for, except series of large groups of label
@@ -202,10 +204,12 @@ class Registry:
         at a later one, up to the end of the reading. Memory: 32 bytes a series for the group, 8
         for each family of values, and a slice.
 
-        Without `passed_through` only those that were derived here, not those of sources.
+        Without `passed_through` only those that were derived here, not those of sources; without
+        `native` and `exemplars` histograms of label sets come without these.
         """
         with self.lock:
-            readings = self._begin(Moment(self.lock), passed_through)
+            moment = Moment(self.lock, native=native, exemplars=exemplars)
+            readings = self._begin(moment, passed_through)
         while readings:
             yield from (family for family in readings.popleft() if len(family.labels))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -88,11 +88,21 @@ class Moment:
     """One reading of a registry: its families belong to one moment, but for the large ones.
 
     Groups of more than `slice_rows` series are read on while others change what is there.
+    Without `native` histograms have no native form, without `exemplars` no exemplars.
     """
 
-    def __init__(self, lock: threading.RLock, slice_rows: int = SLICE_ROWS) -> None:
+    def __init__(
+        self,
+        lock: threading.RLock,
+        slice_rows: int = SLICE_ROWS,
+        *,
+        native: bool = True,
+        exemplars: bool = True,
+    ) -> None:
         self.lock: Final = lock
         self.slice_rows: Final = slice_rows
+        self.native: Final = native
+        self.exemplars: Final = exemplars
         self._shown: dict[int, ShownRows] = {}
 
     def shown(self, label_sets: LabelSets) -> ShownRows:
@@ -150,25 +160,19 @@ class HistogramFamily:
     def begin(self, moment: Moment) -> Iterator[FamilySnapshot]:
         """Take the family at this moment, under the lock; the slices are taken later."""
         shown = moment.shown(self.label_sets)
+        native = self.native and moment.native
+        source = self.exemplars if moment.exemplars else None
         packed: PackedExemplars | None = None
 
         def data(positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Histograms:
             nonlocal packed
-            if self.exemplars is None:
-                return self.column.snapshot(rows, self.layout, self.unit_ns, self.native)
-            if packed is None:
+            if packed is None and source is not None:
                 in_order = shown.rows[shown.order]
-                packed = self.exemplars.exemplars(in_order, self.layout, self.unit_ns)
-            exemplars = packed.part(positions)
-            histograms = self.column.snapshot(rows, self.layout, self.unit_ns, self.native)
-            return Histograms(
-                bounds=histograms.bounds,
-                bucket_counts=histograms.bucket_counts,
-                counts=histograms.counts,
-                sums=histograms.sums,
-                native=histograms.native,
-                exemplars=exemplars,
-            )
+                packed = source.exemplars(in_order, self.layout, self.unit_ns)
+            histograms = self.column.snapshot(rows, self.layout, self.unit_ns, native)
+            if packed is None:
+                return histograms
+            return replace(histograms, exemplars=packed.part(positions))
 
         return _begin(moment, shown, self.family, self.dialect, data)
 
