@@ -14,8 +14,8 @@ from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
 from spanmill.series.names import SpanNames
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import FamilySnapshot, Histograms, Values
-from spanmill.spans.batch import SPAN_KINDS
-from spanmill.spans.groups import combined
+from spanmill.spans.batch import SPAN_KINDS, SpanBatch
+from spanmill.spans.groups import combined, groups_of
 from spanmill.telemetry import Telemetry
 from spanmill.testing import Span, batch_of
 
@@ -241,3 +241,44 @@ def test_span_names_that_only_ids_tell_apart_are_one_label_set() -> None:
     counted = Counted().observe(Span(name="GET /users/17"), Span(name="GET /users/18"))
     (labels,) = counted.values("traces_spanmetrics_calls_total")
     assert dict(labels)["span_name"] == "GET /users/{id}"
+
+
+identified = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from(["a", "b", "c 17", "c 18"]), st.integers(0, 2)),
+    min_size=1,
+    max_size=12,
+)
+
+
+def with_identities(batch: SpanBatch, names: dict[str, int]) -> SpanBatch:
+    """As a decoder gives them: the same for the same group in every batch."""
+    groups = groups_of(batch, ("http.route",))
+    identities = []
+    for row in groups.first.tolist():
+        told = (batch.name.value(row), int(batch.status[row]))
+        identities.append((names.setdefault(repr(told), len(names) + 1), 5))
+    words = np.array(identities, np.uint64)
+    return dataclasses.replace(batch, groups=dataclasses.replace(groups, identities=words))
+
+
+@given(st.lists(identified, max_size=6), st.integers(1, 6))
+def test_groups_that_are_known_by_their_identity_are_counted_as_by_their_labels(
+    batches: list[list[tuple[int, str, int]]], limit: int
+) -> None:
+    """With ticks at which label sets expire and are exchanged; two names have one label."""
+    settings = dataclasses.replace(SETTINGS, max_series=limit, idle_timeout_ns=40 * 10**9)
+    known, looked_up = Counted(settings), Counted(settings)
+    names: dict[str, int] = {}
+    for i, told in enumerate(batches):
+        now = 10**18 + i * 15 * 10**9
+        spans = [
+            Span(name=name, status=status, duration=1000 * duration)
+            for duration, name, status in told
+        ]
+        batch = batch_of(spans, known.processor.attributes, now)
+        looked_up.processor.observe(batch)
+        known.processor.observe(with_identities(batch, names))
+        assert state(known) == state(looked_up)
+        for each in (known, looked_up):
+            each.registry.expire(now)
+            each.processor.tick(now)

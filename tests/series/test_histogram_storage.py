@@ -72,9 +72,9 @@ def do(storage: HistogramStorage, step: tuple[str, object], capacity: int) -> in
         case ("observe", list(batch)):
             storage.observe(*columns(batch))
         case ("observe_row", (int(row), list(some))):
-            storage.observe_row(row, np.array(some, np.uint64))
+            observe_row(storage, row, np.array(some, np.uint64))
         case ("reset", int(row)):
-            storage.reset(row)
+            storage.reset_rows(np.array([row]))
         case ("merge", (int(into), int(other))):
             # Twice into one row, as when two label sets there are one here.
             state = storage.state(np.array([other, other]))
@@ -85,6 +85,10 @@ def do(storage: HistogramStorage, step: tuple[str, object], capacity: int) -> in
         case _:
             raise AssertionError(step)
     return capacity
+
+
+def observe_row(storage: HistogramStorage, row: int, lasted: npt.NDArray[np.uint64]) -> None:
+    storage.observe(np.full(len(lasted), row), lasted, np.ones(len(lasted)))
 
 
 def shown(storage: HistogramStorage, rows: npt.NDArray[np.int64] = EVERY_ROW) -> list[object]:
@@ -151,7 +155,7 @@ def test_a_bucket_found_from_the_bits_is_the_references(octave: int, sub: int, o
     one = np.array([min(max(0, round(2 ** (octave + sub / 256)) + off), 2**64 - 1)], np.uint64)
     results = []
     for storage in (arrays(), table()):
-        storage.observe_row(0, one)
+        observe_row(storage, 0, one)
         results.append(shown(storage))
     assert results[0] == results[1]
 
@@ -168,7 +172,7 @@ def test_a_counter_goes_on_where_its_width_ends(
     storage = storage_of()
     one = np.array([5_000_000], np.uint64)
     storage.observe(np.array([1]), one, np.array([float(most)]))
-    storage.observe_row(1, one)
+    observe_row(storage, 1, one)
     state = storage.state(np.array([1]))
     assert state.bucket_counts[0].tolist() == [0, 0, most + 1, 0, 0]
     assert state.native is not None
@@ -181,7 +185,7 @@ def test_the_range_of_a_row_stays_within_160_buckets(
     storage = storage_of()
     lasted = (10 ** np.arange(20, dtype=np.float64)).astype(np.uint64)
     for duration in (lasted, lasted[::-1].copy()):
-        storage.observe_row(2, duration)
+        observe_row(storage, 2, duration)
     native = storage.state(np.array([2])).native
     assert native is not None
     assert len(native.counts) <= MAX_BUCKETS
@@ -192,9 +196,9 @@ def test_the_range_of_a_row_stays_within_160_buckets(
 def test_a_row_that_is_reset_gives_its_memory_back() -> None:
     storage = table()
     empty = storage.nbytes()
-    storage.observe_row(0, TEN_BUCKETS)
+    observe_row(storage, 0, TEN_BUCKETS)
     assert storage.nbytes() > empty
-    storage.reset(0)
+    storage.reset_rows(np.array([0]))
     assert storage.nbytes() == empty
 
 
@@ -219,9 +223,9 @@ def test_a_row_that_is_not_there_is_refused_and_nothing_counted(row: int) -> Non
     with pytest.raises(IndexError):
         storage.observe(np.array([0, row]), one, np.ones(2))
     with pytest.raises(IndexError):
-        storage.observe_row(row, one)
+        observe_row(storage, row, one)
     with pytest.raises(IndexError):
-        storage.reset(row)
+        storage.reset_rows(np.array([row]))
     with pytest.raises(IndexError):
         storage.state(np.array([row]))
     assert shown(storage) == shown(table())

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import numpy.typing as npt
 
 from spanmill.series.counter import CounterColumn
 from spanmill.series.label_sets import LabelSets
 from spanmill.series.registry import Registry
-from spanmill.series.snapshot import Family, FamilySnapshot, Values
+from spanmill.series.snapshot import Family
 
 _SPANS = Family(
     "spanmill_sampled_spans_total", "counter", "Spans that stand for several, by label set."
@@ -34,15 +32,19 @@ class SampledCalls:
     Thompson, 1952); its share in the variance of the sum is (1 - p)/p^2 = w(w - 1), estimated
     without bias from the spans that were kept. Variances add up, over spans and over series.
     That takes spans as kept independently of each other: where one trace has several spans of
-    one label set, they were kept together, and the true error is larger. 16 bytes a label set.
+    one label set, they were kept together, and the true error is larger. 16 bytes a label set, from
+    the first such span on.
     """
 
     def __init__(self, registry: Registry, label_sets: LabelSets) -> None:
-        self._label_sets = label_sets
-        self._spans = CounterColumn(label_sets)
-        self._variance = CounterColumn(label_sets)
-        for family in (_SPANS, _VARIANCE, _ERROR):
-            registry.expose_family(family, partial(self._snapshot, family))
+        self._spans = _Sums(label_sets)
+        self._variance = _Sums(label_sets)
+        for family, values in (
+            (_SPANS, self._spans),
+            (_VARIANCE, self._variance),
+            (_ERROR, _Roots(self._variance)),
+        ):
+            registry.expose_values(family, label_sets, values, where=self._spans)
 
     def count(self, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> None:
         """Take the weights (n,) of spans of the label sets at `rows` (n,) into account."""
@@ -53,14 +55,28 @@ class SampledCalls:
         self._spans.add(rows, np.ones(len(rows)))
         self._variance.add(rows, weights * (weights - 1))
 
-    def _snapshot(self, family: Family) -> FamilySnapshot:
-        rows = self._label_sets.live_rows()
-        rows = rows[self._spans.values(rows) > 0]
-        values = (self._spans if family is _SPANS else self._variance).values(rows)
-        return FamilySnapshot(
-            family,
-            self._label_sets.names,
-            self._label_sets.labels(rows),
-            self._label_sets.created_seconds(rows),
-            Values(np.sqrt(values) if family is _ERROR else values),
-        )
+
+class _Sums:
+    """A counter of label sets that takes memory from its first amount on."""
+
+    def __init__(self, label_sets: LabelSets) -> None:
+        self._label_sets = label_sets
+        self._column: CounterColumn | None = None
+
+    def add(self, rows: npt.NDArray[np.int64], amounts: npt.NDArray[np.float64]) -> None:
+        if self._column is None:
+            self._column = CounterColumn(self._label_sets)
+        self._column.add(rows, amounts)
+
+    def values(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return self._column.values(rows) if self._column is not None else np.zeros(len(rows))
+
+
+class _Roots:
+    """The square roots of a counter's values."""
+
+    def __init__(self, sums: _Sums) -> None:
+        self._sums = sums
+
+    def values(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return np.sqrt(self._sums.values(rows))

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spanmill.config.span_metrics import Dialect
+from spanmill.kernels import load_kernel
 from spanmill.processors.sampled_calls import SampledCalls
+from spanmill.series.aliases import Aliases
 from spanmill.series.counter import CounterColumn
 from spanmill.series.exemplars import ExemplarPool
 from spanmill.series.histogram import HistogramColumn
@@ -22,13 +24,14 @@ from spanmill.series.label_values import label_value
 from spanmill.series.names import SpanNames
 from spanmill.series.registry import MILLISECONDS, SECONDS, LabelDialect, Registry
 from spanmill.series.snapshot import Family, LabelValues
-from spanmill.series.targets import instance_of, job_of, service_of
+from spanmill.series.targets import Target, Targets
 from spanmill.spans.batch import (
     ABSENT,
     SPAN_KINDS,
     STATUS_CODES,
     AttributeValue,
     Coded,
+    Groups,
     Resource,
     SpanBatch,
 )
@@ -91,6 +94,9 @@ class SpanMetrics:
         self.label_sets = registry.label_sets(
             ("service", *common), settings.max_series, settings.idle_timeout_ns, self.name
         )
+        kernel = load_kernel("spanmill.series._aliases")
+        self._aliases = Aliases(kernel, self.label_sets) if kernel is not None else None
+        self._targets = Targets(Target)
         self._calls = CounterColumn(self.label_sets)
         self._sizes = CounterColumn(self.label_sets)
         self._sampled = SampledCalls(registry, self.label_sets)
@@ -115,10 +121,16 @@ class SpanMetrics:
         if not len(batch):
             return
         rows = self._rows(batch)
-        self._calls.add(rows, batch.weight)
-        self._sizes.add(rows, batch.size * batch.weight)
-        self._sampled.count(rows, batch.weight)
-        self._durations.observe(rows, batch.duration, batch.weight)
+        weighted = self._durations.observe_spans(
+            rows,
+            batch.duration,
+            batch.weight,
+            sizes=batch.size,
+            calls=self._calls,
+            size_sums=self._sizes,
+        )
+        if weighted:
+            self._sampled.count(rows, batch.weight)
         if self._exemplars is not None:
             self._exemplars.observe(
                 rows,
@@ -141,43 +153,74 @@ class SpanMetrics:
 
     def _rows(self, batch: SpanBatch) -> npt.NDArray[np.int64]:
         """The row of each span's label set: int64 (n,)."""
-        columns = [batch.attributes[key] for key in self.attributes]
-        messages = [status_messages(batch)] if self._status_message else []
         groups = groups_of(batch, self.attributes)
-        first, inverse = groups.first, groups.codes.astype(np.int64)
-        if messages:
-            finer = [(groups.codes, len(groups)), *((c.codes, len(c.values)) for c in messages)]
-            _, first, inverse = np.unique(combined(finer), return_index=True, return_inverse=True)
-        targets = [self._target(resource) for resource in batch.resource.values]
-        names = self._names.labels(batch.name.values)
-        labels = [
-            (
-                *(targets[batch.resource.codes[row]][0], names[batch.name.codes[row]]),
-                *(SPAN_KINDS[batch.kind[row]], STATUS_CODES[batch.status[row]]),
-                *(label_value(column.value(row)) for column in messages),
-                *self._dimensions(batch, row, columns),
-                *targets[batch.resource.codes[row]][1:],
+        if self._status_message:
+            messages = status_messages(batch)
+            finer = [(groups.codes, len(groups)), (messages.codes, len(messages.values))]
+            _, first, inverse, spans = np.unique(
+                combined(finer), return_index=True, return_inverse=True, return_counts=True
             )
-            for row in first.tolist()
-        ]
-        spans = np.bincount(inverse, minlength=len(labels))
-        return self.label_sets.rows(labels, batch.arrival_ns, spans)[inverse]
+            return self._looked_up(batch, first, spans, messages)[inverse]
+        if self._aliases is None or groups.identities is None:
+            rows = self._looked_up(batch, groups.first, groups.counts)
+        else:
+            rows = self._remembered(batch, groups, groups.identities, self._aliases)
+        return rows.take(groups.codes)
+
+    def _remembered(
+        self,
+        batch: SpanBatch,
+        groups: Groups,
+        identities: npt.NDArray[np.uint64],
+        aliases: Aliases,
+    ) -> npt.NDArray[np.int64]:
+        """The row of each group, int64 (m,); only what isn't known is looked up by its labels."""
+        rows, missing = aliases.find(identities)
+        if not len(missing):
+            self.label_sets.touch(rows, batch.arrival_ns, groups.counts)
+            return rows
+        if len(missing) < len(rows):
+            known = rows >= 0
+            self.label_sets.touch(rows[known], batch.arrival_ns, groups.counts[known])
+        found = self._looked_up(batch, groups.first[missing], groups.counts[missing])
+        aliases.put(identities, missing, found)
+        rows[missing] = found
+        return rows
+
+    def _looked_up(
+        self,
+        batch: SpanBatch,
+        first: npt.NDArray[np.int64],
+        spans: npt.NDArray[np.int64],
+        messages: Coded[str] | None = None,
+    ) -> npt.NDArray[np.int64]:
+        """The row of each group by its label set, made where it is new: int64 (k,).
+
+        `first` is int64 (k,), a row of each group, `spans` int64 (k,), how many it has.
+        """
+        columns = [batch.attributes[key] for key in self.attributes]
+        labels = []
+        resources, names = batch.resource.codes[first].tolist(), batch.name.codes[first].tolist()
+        kinds, statuses = batch.kind[first].tolist(), batch.status[first].tolist()
+        for i, row in enumerate(first.tolist()):
+            target = self._targets.of(batch.resource.values[resources[i]])
+            labels.append(
+                (
+                    *(target.service, self._names.label(batch.name.values[names[i]])),
+                    *(SPAN_KINDS[kinds[i]], STATUS_CODES[statuses[i]]),
+                    *((label_value(messages.value(row)),) if messages is not None else ()),
+                    *self._dimensions(row, columns, target.resource),
+                    *((target.instance,) if self._instance else ()),
+                    *((target.job,) if self._job else ()),
+                )
+            )
+        return self.label_sets.rows(labels, batch.arrival_ns, spans)
 
     def _dimensions(
-        self, batch: SpanBatch, row: int, columns: Sequence[Coded[AttributeValue]]
+        self, row: int, columns: Sequence[Coded[AttributeValue]], resource: Resource
     ) -> Iterator[str]:
-        resource = batch.resource.values[batch.resource.codes[row]]
         for key, column in zip(self.attributes, columns, strict=True):
             yield _dimension(column, key, row, resource)
-
-    def _target(self, resource: Resource) -> tuple[str, ...]:
-        """The service of a resource and, where they are shown, its instance and job."""
-        attributes = resource.attributes
-        return (
-            service_of(attributes),
-            *((instance_of(attributes),) if self._instance else ()),
-            *((job_of(attributes),) if self._job else ()),
-        )
 
     def _expose_tempo(self, registry: Registry, layout: int) -> None:
         calls = Family("traces_spanmetrics_calls_total", "counter", "Spans by label set.")

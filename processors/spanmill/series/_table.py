@@ -198,10 +198,7 @@ class HistogramTable:
         """Make room for `capacity` rows; new ones are empty."""
         if capacity <= self._capacity:
             return
-        rows = cython.cast(
-            Rows,
-            calloc(capacity, cython.sizeof(Block)),
-        )
+        rows = cython.cast(Rows, calloc(capacity, cython.sizeof(Block)))
         if rows == cython.NULL:
             raise MemoryError
         if self._capacity:
@@ -210,14 +207,16 @@ class HistogramTable:
         self._rows = rows
         self._capacity = capacity
 
-    def reset(self, row: cython.Py_ssize_t) -> None:
-        """Empty one row and free its block."""
-        if not 0 <= row < self._capacity:
-            raise IndexError(row)
-        if self._rows[row] != cython.NULL:
-            self._bytes -= self._size(self._rows[row])
-            free(self._rows[row])
-            self._rows[row] = cython.NULL
+    def reset_rows(self, rows: cython.const[int64_t][::1]) -> None:
+        """Empty rows (m,) and free their blocks."""
+        i: cython.Py_ssize_t
+        self._check_rows(rows, self._capacity)
+        with cython.nogil:
+            for i in range(rows.shape[0]):
+                if self._rows[rows[i]] != cython.NULL:
+                    self._bytes -= self._size(self._rows[rows[i]])
+                    free(self._rows[rows[i]])
+                    self._rows[rows[i]] = cython.NULL
 
     def nbytes(self) -> int:
         """The memory of all rows, with what malloc adds to a block, and of the pointers to them."""
@@ -230,27 +229,8 @@ class HistogramTable:
         weights: cython.const[cython.double][::1],
     ) -> None:
         """Count durations (n,) at rows (n,), each `weights` (n,) times."""
-        n: cython.Py_ssize_t = rows.shape[0]
-        if durations.shape[0] != n or weights.shape[0] != n:
-            raise ValueError("rows, durations and weights differ in length")
-        if n:
-            self._check_rows(rows)
-            self._observe(
-                n,
-                cython.address(rows[0]),
-                1,
-                cython.address(durations[0]),
-                cython.address(weights[0]),
-            )
-
-    def observe_row(self, row: cython.Py_ssize_t, durations: cython.const[uint64_t][::1]) -> None:
-        """Count durations (n,) at one row."""
-        n: cython.Py_ssize_t = durations.shape[0]
-        at: int64_t = row
-        if not 0 <= row < self._capacity:
-            raise IndexError(row)
-        if n:
-            self._observe(n, cython.address(at), 0, cython.address(durations[0]), cython.NULL)
+        self._check_rows(rows, self._capacity)
+        self._observe(rows, durations, weights)
 
     def observe_spans(
         self,
@@ -266,27 +246,17 @@ class HistogramTable:
 
         Returns how many weights are not 1.
         """
-        n: cython.Py_ssize_t = rows.shape[0]
         i: cython.Py_ssize_t
         weighted: cython.Py_ssize_t = 0
-        weight: cython.double
-        if durations.shape[0] != n or weights.shape[0] != n or sizes.shape[0] != n:
-            raise ValueError("rows, durations, weights and sizes differ in length")
-        if calls.shape[0] < self._capacity or size_sums.shape[0] < self._capacity:
-            raise ValueError("the counters have fewer rows than the histograms")
-        if not n:
-            return 0
-        self._check_rows(rows)
-        self._observe(
-            n, cython.address(rows[0]), 1, cython.address(durations[0]), cython.address(weights[0])
-        )
-        # Every row was checked, and the lengths are those of the rows' table.
-        with cython.nogil, cython.boundscheck(False):
-            for i in range(n):
-                weight = weights[i]
-                weighted += weight != 1.0
-                calls[rows[i]] += weight
-                size_sums[rows[i]] += cython.cast(cython.double, sizes[i]) * weight
+        self._check_rows(rows, min(self._capacity, calls.shape[0], size_sums.shape[0]))
+        if sizes.shape[0] != rows.shape[0]:
+            raise ValueError("rows and sizes differ in length")
+        self._observe(rows, durations, weights)
+        with cython.nogil, cython.boundscheck(False):  # rows and lengths were checked
+            for i in range(rows.shape[0]):
+                weighted += weights[i] != 1.0
+                calls[rows[i]] += weights[i]
+                size_sums[rows[i]] += cython.cast(cython.double, sizes[i]) * weights[i]
         return weighted
 
     def native_begins(self, rows: cython.const[int64_t][::1], begins: int64_t[::1]) -> None:
@@ -294,7 +264,7 @@ class HistogramTable:
         i: cython.Py_ssize_t
         row: Block
         end: int64_t = 0
-        self._check_rows(rows)
+        self._check_rows(rows, self._capacity)
         if begins.shape[0] != rows.shape[0] + 1:
             raise ValueError("results of another shape")
         begins[0] = 0
@@ -327,7 +297,7 @@ class HistogramTable:
         k: cython.int
         last: cython.int = self._counters - 1
         row: Block
-        self._check_rows(rows)
+        self._check_rows(rows, self._capacity)
         if buckets.shape[1] != last:
             raise ValueError("another number of buckets")
         with cython.nogil:
@@ -372,7 +342,7 @@ class HistogramTable:
         j: cython.int
         status: cython.int
         last: cython.int = self._counters - 1
-        self._check_rows(rows)
+        self._check_rows(rows, self._capacity)
         if buckets.shape[1] != last:
             raise ValueError("another number of buckets")
         for i in range(rows.shape[0]):
@@ -426,12 +396,14 @@ class HistogramTable:
         return status
 
     @cython.cfunc
-    def _check_rows(self, rows: cython.const[int64_t][::1]) -> cython.int:
+    def _check_rows(
+        self, rows: cython.const[int64_t][::1], capacity: cython.Py_ssize_t
+    ) -> cython.int:
         i: cython.Py_ssize_t
         outside: cython.bint = False
         with cython.nogil, cython.boundscheck(False):  # the loop ends where the array does
             for i in range(rows.shape[0]):
-                outside |= not 0 <= rows[i] < self._capacity
+                outside |= not 0 <= rows[i] < capacity
         if outside:
             raise IndexError("a row that the table doesn't have")
         return 0
@@ -439,31 +411,44 @@ class HistogramTable:
     @cython.cfunc
     def _observe(
         self,
-        n: cython.Py_ssize_t,
-        rows: RowNumbers,
-        step: cython.Py_ssize_t,
-        durations: Durations,
-        weights: Weights,
+        rows: cython.const[int64_t][::1],
+        durations: cython.const[uint64_t][::1],
+        weights: cython.const[cython.double][::1],
     ) -> cython.int:
-        """Count n durations at checked rows[i * step]; without weights each counts once."""
-        status: cython.int
-        if n > self._finest_size and self._native:
-            free(self._finest)
-            self._finest_size = 0
-            self._finest = cython.cast(cython.pointer(int32_t), malloc(n * cython.sizeof(int32_t)))
-            if self._finest == cython.NULL:
-                raise MemoryError
-            self._finest_size = n
+        """Count durations at rows that were checked."""
+        status: cython.int = DONE
+        n: cython.Py_ssize_t = rows.shape[0]
+        if durations.shape[0] != n or weights.shape[0] != n:
+            raise ValueError("rows, durations and weights differ in length")
+        if n == 0:
+            return 0
+        if self._native and n > self._finest_size:
+            self._hold(n)
         with cython.nogil:
-            status = self._widen(n, rows, step, durations) if self._native else DONE
+            if self._native:
+                status = self._widen(n, cython.address(rows[0]), cython.address(durations[0]))
             if status == DONE:
-                status = self._count(n, rows, step, durations, weights)
+                status = self._count(
+                    n,
+                    cython.address(rows[0]),
+                    cython.address(durations[0]),
+                    cython.address(weights[0]),
+                )
         if self._finest_size > KEPT_SCRATCH:
-            free(self._finest)
-            self._finest = cython.NULL
-            self._finest_size = 0
+            self._hold(KEPT_SCRATCH)
         if status != DONE:
             raise MemoryError
+        return 0
+
+    @cython.cfunc
+    def _hold(self, size: cython.Py_ssize_t) -> cython.int:
+        """Have scratch memory for so many spans."""
+        free(self._finest)
+        self._finest_size = 0
+        self._finest = cython.cast(cython.pointer(int32_t), malloc(size * cython.sizeof(int32_t)))
+        if self._finest == cython.NULL:
+            raise MemoryError
+        self._finest_size = size
         return 0
 
     @cython.cfunc
@@ -472,7 +457,6 @@ class HistogramTable:
         self,
         n: cython.Py_ssize_t,
         rows: RowNumbers,
-        step: cython.Py_ssize_t,
         durations: Durations,
     ) -> cython.int:
         """Find the native buckets, and widen the ranges of the rows to them."""
@@ -485,11 +469,11 @@ class HistogramTable:
                 continue
             bucket = self._bucket_of(cython.cast(cython.double, durations[i]) / 1e9)
             self._finest[i] = bucket
-            row = self._rows[rows[i * step]]
+            row = self._rows[rows[i]]
             if row == cython.NULL:
-                if self._make(rows[i * step]) != DONE:
+                if self._make(rows[i]) != DONE:
                     return NO_MEMORY
-                row = self._rows[rows[i * step]]
+                row = self._rows[rows[i]]
             bucket >>= MAX_SCALE - row.scale
             row.low = min(row.low, bucket)
             row.high = max(row.high, bucket)
@@ -501,7 +485,6 @@ class HistogramTable:
         self,
         n: cython.Py_ssize_t,
         rows: RowNumbers,
-        step: cython.Py_ssize_t,
         durations: Durations,
         weights: Weights,
     ) -> cython.int:
@@ -509,12 +492,11 @@ class HistogramTable:
         i: cython.Py_ssize_t
         at: cython.Py_ssize_t
         row: Block
-        weight: cython.double = 1.0
+        weight: cython.double
         status: cython.int = DONE
         for i in range(n):
-            at = rows[i * step]
-            if weights != cython.NULL:
-                weight = weights[i]
+            at = rows[i]
+            weight = weights[i]
             if self._rows[at] == cython.NULL:
                 status = self._make(at)
             if status == DONE:

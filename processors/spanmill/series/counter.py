@@ -46,6 +46,10 @@ class CounterColumn:
         """Empty one row, which another label set will use."""
         self.cells[row] = 0.0
 
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Empty rows, int64 (m,), which other label sets will use."""
+        self.cells[rows] = 0.0
+
 
 class GaugeColumn(CounterColumn):
     """A current value for each label set, float64."""

@@ -57,10 +57,6 @@ class HistogramColumn:
         """Count durations, uint64 (n,) in ns, at rows (n,), each `weights` (n,) times."""
         self._counts.observe(rows, durations, weights)
 
-    def observe_row(self, row: int, durations: npt.NDArray[np.uint64]) -> None:
-        """Count durations, uint64 (n,) in ns, at one row."""
-        self._counts.observe_row(row, durations)
-
     def observe_spans(
         self,
         rows: npt.NDArray[np.int64],
@@ -134,7 +130,11 @@ class HistogramColumn:
 
     def reset(self, row: int) -> None:
         """Empty one row, which another label set will use."""
-        self._counts.reset(row)
+        self.reset_rows(np.array([row]))
+
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Empty rows, int64 (m,), which other label sets will use."""
+        self._counts.reset_rows(rows)
 
     def nbytes(self) -> int:
         """The memory of all rows."""

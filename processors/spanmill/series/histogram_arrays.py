@@ -55,10 +55,6 @@ class HistogramArrays:
         np.add.at(size_sums, rows, sizes * weights)
         return int(np.count_nonzero(weights != 1))
 
-    def observe_row(self, row: int, durations: npt.NDArray[np.uint64]) -> None:
-        """Count durations, uint64 (n,) in ns, at one row."""
-        self.observe(np.full(len(durations), row), durations, np.ones(len(durations)))
-
     def state(self, rows: npt.NDArray[np.int64]) -> HistogramState:
         """A copy of these rows."""
         native = self._native.packed(rows) if self._native is not None else None
@@ -78,12 +74,12 @@ class HistogramArrays:
         if self._native is not None:
             self._native.grow(capacity)
 
-    def reset(self, row: int) -> None:
-        """Empty one row, which another label set will use."""
-        self._buckets[row] = 0.0
-        self._sums[row] = 0.0
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Empty rows, int64 (m,), which other label sets will use."""
+        self._buckets[rows] = 0.0
+        self._sums[rows] = 0.0
         if self._native is not None:
-            self._native.reset(row)
+            self._native.reset_rows(rows)
 
     def nbytes(self) -> int:
         """The memory of all rows."""

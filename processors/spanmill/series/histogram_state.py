@@ -84,10 +84,6 @@ class HistogramStorage(Protocol):
         """
         ...
 
-    def observe_row(self, row: int, durations: npt.NDArray[np.uint64]) -> None:
-        """Count durations, uint64 (n,) in ns, at one row."""
-        ...
-
     def state(self, rows: npt.NDArray[np.int64]) -> HistogramState:
         """A copy of these rows."""
         ...
@@ -100,8 +96,8 @@ class HistogramStorage(Protocol):
         """Make room for `capacity` rows; new ones are empty."""
         ...
 
-    def reset(self, row: int) -> None:
-        """Empty one row, which another label set will use."""
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Empty rows, int64 (m,), which other label sets will use."""
         ...
 
     def nbytes(self) -> int:

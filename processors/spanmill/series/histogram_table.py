@@ -30,9 +30,8 @@ class CompactHistograms:
         # What needs nothing in between, without a call more.
         self.observe = self._table.observe
         self.observe_spans = self._table.observe_spans
-        self.observe_row = self._table.observe_row
         self.grow = self._table.grow
-        self.reset = self._table.reset
+        self.reset_rows = self._table.reset_rows
         self.nbytes = self._table.nbytes
 
     def state(self, rows: npt.NDArray[np.int64]) -> HistogramState:

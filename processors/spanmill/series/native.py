@@ -60,9 +60,13 @@ class NativeHistograms:
 
     def reset(self, row: int) -> None:
         """Empty one row, which another label set will use."""
-        self._counts[row] = 0.0
-        self._zeros[row] = 0.0
-        self._mark_empty(slice(row, row + 1))
+        self.reset_rows(np.array([row]))
+
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Empty rows, int64 (m,), which other label sets will use."""
+        self._counts[rows] = 0.0
+        self._zeros[rows] = 0.0
+        self._mark_empty(rows)
 
     def observe(
         self,
@@ -174,7 +178,7 @@ class NativeHistograms:
         self._low[row] >>= steps
         self._high[row] >>= steps
 
-    def _mark_empty(self, rows: slice) -> None:
+    def _mark_empty(self, rows: slice | npt.NDArray[np.int64]) -> None:
         self._scale[rows] = MAX_SCALE
         self._low[rows] = 0
         self._high[rows] = -1
