@@ -58,6 +58,10 @@ class DeclarationError(SpanmillError):
     """A processor declares or uses a metric in a way that can't be; says what to change."""
 
 
+class MergeError(SpanmillError):
+    """A merge message can't be taken; it says why, and nothing was changed."""
+
+
 def listen_failure(error: Exception) -> str:
     """Why an address can't be listened on, in words for the line that says so."""
     if isinstance(error, socket.gaierror):

@@ -62,6 +62,7 @@ class Registry:
         self._sources: list[Callable[[], Iterable[FamilySnapshot]]] = []
         self._taken: dict[str, str] = {}
         self._before_snapshot: list[Callable[[], None]] = []
+        self._exposed: list[ValuesFamily | HistogramFamily] = []
 
     def label_sets(
         self,
@@ -93,6 +94,10 @@ class Registry:
         """The label sets that processors fill, by processor."""
         return self._limited
 
+    def exposed(self) -> Sequence[ValuesFamily | HistogramFamily]:
+        """The columns that are shown, each with its label sets, in order of declaration."""
+        return self._exposed
+
     def expose_values(
         self,
         family: Family,
@@ -108,6 +113,7 @@ class Registry:
         """
         self.claim(family)
         shown = ValuesFamily(family, label_sets, column, dialect, where)
+        self._exposed.append(shown)
         self._families[family.name] = shown.begin
 
     def expose_histogram(
@@ -130,6 +136,7 @@ class Registry:
         shown = HistogramFamily(
             family, label_sets, column, layout, unit_ns, native, dialect, exemplars
         )
+        self._exposed.append(shown)
         self._families[family.name] = shown.begin
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
