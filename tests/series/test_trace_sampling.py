@@ -72,7 +72,7 @@ def test_a_trace_is_kept_where_the_plain_rule_keeps_it(
 @pytest.mark.parametrize(("ratio", "threshold"), GO_THRESHOLDS)
 def test_thresholds_are_those_that_go_computes(ratio: float, threshold: int) -> None:
     sampler = TraceSampler(ratio)
-    assert int(sampler._threshold) == threshold
+    assert int(sampler.threshold) == threshold
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(1.0, True), (0.0, False), (1e-300, False)])

@@ -25,8 +25,8 @@ Records = npt.NDArray[Any]  # numpy's types can't name the fields of a structure
 
 NO_OWNER: Final = -1
 """The owner of an entry that is free."""
-NO_ENTRY: Final = -1
-"""The entry of a place that has none; as an index it is the last one."""
+NO_ENTRY: Final = 0
+"""The entry of a place that has none: arrays of entries begin as zeros, which cost nothing."""
 
 _OPAQUE: Final = np.dtype((np.void, RECORD.itemsize))
 _SECOND_NS: Final = 1_000_000_000
@@ -52,7 +52,7 @@ def ranks(
     the year 2242), a hash of trace and span id (30). Within a second the hash decides, so that a
     place, once its second's best is found, is left alone by nearly all that follow.
     """
-    second = min(max(arrival_ns // _SECOND_NS, 0), _LATEST_SECOND)
+    second = second_of(arrival_ns)
     spread: npt.NDArray[np.uint64] = (
         (traces[:, 0] * _TRACE_FACTORS[0]) ^ (traces[:, 1] * _TRACE_FACTORS[1]) ^ spans
     )
@@ -61,6 +61,11 @@ def ranks(
     spread |= np.uint64(second << _SECOND_SHIFT)
     spread |= kept.astype(np.uint64) << _KEPT_SHIFT
     return spread
+
+
+def second_of(arrival_ns: int) -> int:
+    """The second of an arrival, as ranks have it."""
+    return min(max(arrival_ns // _SECOND_NS, 0), _LATEST_SECOND)
 
 
 def chosen(records: Records, which: npt.NDArray[np.bool_]) -> Records:
@@ -72,6 +77,11 @@ def chosen(records: Records, which: npt.NDArray[np.bool_]) -> Records:
 def put(into: Records, entries: npt.NDArray[np.integer], records: Records) -> None:
     """Replace the records at these entries, as fast."""
     into.view(_OPAQUE)[entries] = records.view(_OPAQUE)
+
+
+def as_bytes(records: Records) -> npt.NDArray[np.uint8]:
+    """The same memory as uint8 (n, bytes of a record)."""
+    return records.view(np.uint8).reshape(len(records), RECORD.itemsize)
 
 
 def best_by_slot(records: Records) -> Records:

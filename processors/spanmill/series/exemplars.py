@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.kernels import load_kernel
 from spanmill.series.exemplar_records import (
     NO_ENTRY,
     NO_OWNER,
     RECORD,
     Records,
+    as_bytes,
     best_by_slot,
     chosen,
     exceeds,
     lowest,
     put,
     ranks,
+    second_of,
 )
-from spanmill.series.label_sets import LabelSets
+from spanmill.series.label_sets import LabelSets, grown
 from spanmill.series.packed_exemplars import PackedExemplars
 from spanmill.series.trace_sampling import TraceSampler
 
@@ -58,10 +61,11 @@ class ExemplarPool:
         self._ratio = kept_ratio
         self._sampler = TraceSampler(kept_ratio, hash_salt)
         capacity = max_exemplars + max(1, max_exemplars // 4)
-        # The last record is NO_ENTRY: its rank is what an observation must reach for a place.
+        # The record NO_ENTRY has the rank that an observation must reach for a place.
         self._records = np.zeros(capacity + 1, RECORD)
         self._records["owner"] = NO_OWNER
-        self._free = np.arange(capacity)
+        self._bytes = as_bytes(self._records)
+        self._free = np.arange(1, capacity + 1)
         self._free_count = capacity
         self._histograms: list[HistogramExemplars] = []
 
@@ -103,6 +107,18 @@ class ExemplarPool:
     ) -> npt.NDArray[np.int64]:
         """Which of these ranks may win the places that these entries have: int64 (m,)."""
         return np.flatnonzero(ranked >= self._records["rank"][entries])
+
+    def kernel_of(self, bounds: npt.NDArray[np.uint64]) -> Any:
+        """What compares observations with the places of a histogram; None without the kernel."""
+        kernel = load_kernel("spanmill.series._contenders")
+        if kernel is None:
+            return None
+        keep = 1 if self._ratio >= 1 else 2 if self._ratio > 0 else 0
+        return kernel.Contenders(bounds, keep, self._sampler.salted, self._sampler.threshold)
+
+    def record_bytes(self) -> npt.NDArray[np.uint8]:
+        """The records as the kernel reads and replaces them."""
+        return self._bytes
 
     def offer(self, histogram: HistogramExemplars, records: Records) -> None:
         """Take what wins its place; several records may be for one."""
@@ -187,6 +203,7 @@ class HistogramExemplars:
         layouts = [np.asarray(layout, np.uint64) for layout in layouts_ns]
         self._bounds = np.unique(np.concatenate(layouts))
         self._buckets = len(self._bounds) + 1
+        self._kernel = pool.kernel_of(self._bounds)
         # The bucket of each layout that a finest bucket is a part of.
         self._parts_of = [
             np.append(np.searchsorted(layout, self._bounds), len(layout)) for layout in layouts
@@ -210,19 +227,43 @@ class HistogramExemplars:
         as counters count on arrival, and since Prometheus takes no exemplar of a series that is
         older than the one before.
         """
-        slots = rows * self._buckets + np.searchsorted(self._bounds, durations)
-        traces, spans = _words(trace_ids), _words(span_ids)[:, 0]
-        ranked = self._pool.ranks(traces, spans, errors, arrival_ns)
-        these = self._pool.contenders(self.entries[slots], ranked)
+        if self._kernel is None:
+            slots = rows * self._buckets + np.searchsorted(self._bounds, durations)
+            traces, spans = _words(trace_ids), _words(span_ids)[:, 0]
+            ranked = self._pool.ranks(traces, spans, errors, arrival_ns)
+            these = self._pool.contenders(self.entries[slots], ranked)
+            slots, ranked = slots[these], ranked[these]
+        else:
+            n = len(rows)
+            found, slots, ranked = (
+                np.empty(n, np.int64),
+                np.empty(n, np.int64),
+                np.empty(n, np.uint64),
+            )
+            count = self._kernel.observe(
+                rows,
+                durations,
+                trace_ids=trace_ids,
+                span_ids=span_ids,
+                errors=errors.view(np.uint8),
+                second=second_of(arrival_ns),
+                arrival_ns=arrival_ns,
+                entries=self.entries,
+                records=self._pool.record_bytes(),
+                found=found,
+                slots=slots,
+                ranks=ranked,
+            )
+            these, slots, ranked = found[:count], slots[:count], ranked[:count]
         if not len(these):
             return
         records = np.empty(len(these), RECORD)
-        records["rank"] = ranked[these]
-        records["trace"] = traces[these]
-        records["span"] = spans[these]
+        records["rank"] = ranked
+        records["trace"] = _words(trace_ids[these])
+        records["span"] = _words(span_ids[these])[:, 0]
         records["duration"] = durations[these]
         records["time"] = arrival_ns
-        records["slot"] = slots[these]
+        records["slot"] = slots
         records["owner"] = self.number
         self._pool.offer(self, records)
 
@@ -265,13 +306,15 @@ class HistogramExemplars:
 
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` rows; new ones are empty."""
-        larger = np.full(capacity * self._buckets, NO_ENTRY, np.int32)
-        larger[: len(self.entries)] = self.entries
-        self.entries = larger
+        self.entries = grown(self.entries, capacity * self._buckets)
 
     def reset(self, row: int) -> None:
         """Give up a row's exemplars: another label set will use it."""
         self._pool.drop(self.entries[row * self._buckets : (row + 1) * self._buckets])
+
+    def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
+        """Give up the exemplars of rows, int64 (m,)."""
+        self._pool.drop(self.entries.reshape(-1, self._buckets)[rows].ravel())
 
 
 def _words(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:

@@ -32,20 +32,22 @@ class TraceSampler:
     """
 
     def __init__(self, ratio: float, salt: str = "") -> None:
-        self._threshold = np.uint64(_threshold(ratio))
+        self.threshold: Final = np.uint64(_threshold(ratio))
+        """The largest hash that is kept."""
         state = _OFFSET_BASIS
         for byte in (salt or DEFAULT_SALT).encode():
             state = (state ^ byte) * _PRIME & _LARGEST
-        self._salted = np.uint64(state)
+        self.salted: Final = np.uint64(state)
+        """The hash after the salt's bytes."""
 
     def kept(self, trace_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         """Whether each trace is kept: uint8 (n, 16) to bool (n,)."""
         prime = np.uint64(_PRIME)
-        hashes = np.full(len(trace_ids), self._salted)
+        hashes = np.full(len(trace_ids), self.salted)
         for byte in trace_ids.T.astype(np.uint64):
             hashes ^= byte
             hashes *= prime
-        kept: npt.NDArray[np.bool_] = hashes <= self._threshold
+        kept: npt.NDArray[np.bool_] = hashes <= self.threshold
         return kept
 
 
