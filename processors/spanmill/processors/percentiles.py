@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -9,14 +10,18 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.kernels import load_kernel
 from spanmill.series.registry import SECONDS, Registry
-from spanmill.series.snapshot import Family, FamilySnapshot, LabelValues, Values
-from spanmill.series.targets import service_of
+from spanmill.series.snapshot import Family, FamilySnapshot, Values
+from spanmill.series.targets import Target, Targets
 from spanmill.series.window import SlotRing, slots_of
-from spanmill.series.window_histogram import HistogramWindow, bounded_weights
+from spanmill.series.window_aliases import WindowAliases
+from spanmill.series.window_histogram import Arrived, HistogramWindow
+from spanmill.series.window_labels import QuantileLabels
 from spanmill.series.window_lateness import LateServices
 from spanmill.series.window_series import NO_ROW, BusiestSeries
-from spanmill.spans.batch import SPAN_KINDS, SpanBatch
+from spanmill.spans.batch import SPAN_KINDS, Groups, SpanBatch
+from spanmill.spans.groups import groups_of
 from spanmill.telemetry import Telemetry
 
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
@@ -25,9 +30,6 @@ _FAMILY: Final = Family(
     "spanmill_latency_seconds", "gauge", "Quantiles of span durations over the sliding window."
 )
 _LABEL_NAMES: Final = ("service", "span_name", "span_kind", "quantile")
-
-Chosen = slice | npt.NDArray[np.int64]
-"""An index of some rows of a batch."""
 
 
 class SpanNames(Protocol):
@@ -64,11 +66,20 @@ class Percentiles:
         registry: Registry,
         telemetry: Telemetry,
         names: SpanNames,
+        seed: int | None = None,
     ) -> None:
+        """`seed`, 64 bits, is for the kernel's tables alone; one by chance without it."""
         self._names = names
+        self._targets = Targets(Target)
         self._ring = SlotRing(settings.window_ns)
         self._series = BusiestSeries(settings.max_series, self._ring.length)
-        self._window = HistogramWindow(self._ring, settings.max_series)
+        self._aliases = WindowAliases.load(settings.max_series)
+        self._window = HistogramWindow(
+            self._ring,
+            settings.max_series,
+            load_kernel("spanmill.series._window"),
+            secrets.randbits(64) if seed is None else seed,
+        )
         self._late_services = LateServices(self.name, settings.window_ns)
         self._late_spans = telemetry.window_late_spans
         self._late_gauge = telemetry.window_late_services
@@ -90,22 +101,26 @@ class Percentiles:
         self._moved(self._ring.advance(batch.arrival_ns))
         if not len(batch):
             return
-        slots = slots_of(batch.end, batch.arrival_ns)
-        services = [service_of(resource.attributes) for resource in batch.resource.values]
-        in_time = self._ring.covers(slots)
-        self._note_lateness(batch, in_time, services)
-        chosen = _chosen(in_time)
-        weights = bounded_weights(batch.weight[chosen])
-        rows = self._rows(batch, chosen, weights, services)
-        placed = rows != NO_ROW
-        self._left_out.add(len(rows) - int(np.count_nonzero(placed)))
-        has_row = _chosen(placed)
-        self._window.observe(
-            slots[chosen][has_row],
-            rows[has_row],
-            batch.duration[chosen][has_row],
-            weights[has_row],
+        # Groups that a decoder found are finer than label sets here, which does no harm.
+        groups = batch.groups if batch.groups is not None else groups_of(batch, ())
+        spans = Arrived(
+            end=np.ascontiguousarray(batch.end),
+            duration=np.ascontiguousarray(batch.duration),
+            weight=np.ascontiguousarray(batch.weight),
+            groups=np.ascontiguousarray(groups.codes),
+            arrival_ns=batch.arrival_ns,
+            oldest=self._ring.oldest,
         )
+        weights, counts, late = self._window.weigh(spans, len(groups))
+        if late or self._late_services.watches():
+            self._note_lateness(batch, late)
+        rows = self._rows(batch, groups, weights, counts)
+        without = rows == NO_ROW
+        if without.any():
+            left_out = int(counts[without].sum())
+            if left_out:
+                self._left_out.add(left_out)
+        self._window.observe_groups(spans, rows)
 
     def tick(self, now_ns: int) -> None:
         """Let old spans leave the window, and say which services are always late."""
@@ -130,15 +145,9 @@ class Percentiles:
         """The quantiles of every series that has spans in the window."""
         seated = self._series.seated()
         rows = np.fromiter(seated.values(), np.int64, len(seated))
-        values = self._window.quantiles(QUANTILES)
-        values = values[rows] / SECONDS
+        values = self._window.quantiles(QUANTILES)[rows] / SECONDS
         present = ~np.isnan(values[:, 0])
-        labels = [
-            (*key, str(quantile))
-            for key, shown in zip(seated, present.tolist(), strict=True)
-            if shown
-            for quantile in QUANTILES
-        ]
+        labels = QuantileLabels.of(seated, present, QUANTILES)
         return FamilySnapshot(
             family=_FAMILY,
             label_names=_LABEL_NAMES,
@@ -162,60 +171,53 @@ class Percentiles:
         if slots < 0:
             slots = self._ring.length
         self._window.clear(self._series.step(slots, self._window.totals() <= 0))
+        if self._aliases is not None:
+            self._aliases.forget(self._series.left)
 
     def _rows(
         self,
         batch: SpanBatch,
-        chosen: Chosen,
+        groups: Groups,
         weights: npt.NDArray[np.float64],
-        services: Sequence[str],
+        counts: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.int64]:
-        """The row of each chosen span, or NO_ROW: int64 (n,)."""
-        names, kinds = len(batch.name.values), len(SPAN_KINDS)
-        pairs = batch.resource.codes[chosen].astype(np.int64) * names + batch.name.codes[chosen]
-        distinct, inverse = _distinct(
-            pairs * kinds + batch.kind[chosen], len(services) * names * kinds
-        )
-        spans = np.bincount(inverse, weights, minlength=len(distinct)).astype(np.float64)
-        span_names = self._names.labels(batch.name.values)
-        labels: list[LabelValues] = [
-            (
-                services[key // kinds // names],
-                span_names[key // kinds % names],
-                SPAN_KINDS[key % kinds],
-            )
-            for key in distinct.tolist()
-        ]
-        return self._series.rows(labels, spans)[inverse]
+        """The row of each group that has spans in time, or NO_ROW: int64 (m,)."""
+        if self._aliases is None or groups.identities is None:
+            rows = np.full(len(groups), NO_ROW)
+            asked = np.flatnonzero(counts)
+        else:
+            rows = self._aliases.find(groups.identities)
+            asked = np.flatnonzero((rows == NO_ROW) & (counts > 0))
+        if len(asked):
+            found = self._looked_up(batch, groups.first[asked], weights[asked])
+            rows[asked] = found
+            if self._aliases is not None and groups.identities is not None:
+                self._aliases.put(groups.identities, asked, found)
+        self._series.count(rows, weights)
+        return rows
 
-    def _note_lateness(
-        self, batch: SpanBatch, in_time: npt.NDArray[np.bool_], services: Sequence[str]
-    ) -> None:
-        late = len(in_time) - int(np.count_nonzero(in_time))
+    def _looked_up(
+        self, batch: SpanBatch, first: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.int64]:
+        """The row of each group by its label set: int64 (k,); `first` is a row of each group."""
+        resources = [batch.resource.values[code] for code in batch.resource.codes[first].tolist()]
+        names = [batch.name.values[code] for code in batch.name.codes[first].tolist()]
+        labels = zip(
+            (self._targets.of(resource).service for resource in resources),
+            self._names.labels(names),
+            (SPAN_KINDS[kind] for kind in batch.kind[first].tolist()),
+            strict=True,
+        )
+        return self._series.seat(list(labels), weights)
+
+    def _note_lateness(self, batch: SpanBatch, late: int) -> None:
         if late:
             self._late_spans.add(late, self.name)
-        if late or self._late_services.watches():
-            codes = batch.resource.codes
-            self._late_services.observe(
-                {services[code] for code in np.unique(codes[~in_time]).tolist()},
-                {services[code] for code in np.unique(codes[in_time]).tolist()},
-                batch.arrival_ns,
-            )
-
-
-def _chosen(wanted: npt.NDArray[np.bool_]) -> Chosen:
-    """An index of what is wanted, which copies nothing where that is all."""
-    return slice(None) if wanted.all() else np.flatnonzero(wanted)
-
-
-def _distinct(
-    keys: npt.NDArray[np.int64], size: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The distinct keys below `size`, ascending, and the position of each key in them."""
-    if size > 4 * len(keys) + 1024:
-        return np.unique(keys, return_inverse=True)
-    # A table of all keys takes a sixth of the time of sorting them.
-    there = np.zeros(size, np.bool_)
-    there[keys] = True
-    position = np.cumsum(there) - 1
-    return np.flatnonzero(there), position[keys]
+        in_time = self._ring.covers(slots_of(batch.end, batch.arrival_ns))
+        services = [self._targets.of(resource).service for resource in batch.resource.values]
+        codes = batch.resource.codes
+        self._late_services.observe(
+            {services[code] for code in np.unique(codes[~in_time]).tolist()},
+            {services[code] for code in np.unique(codes[in_time]).tolist()},
+            batch.arrival_ns,
+        )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.window_pending import NO_ROW
 
-NO_ROW: Final = -1
-"""The row of a label set that has none."""
+__all__ = ["NO_ROW", "BusiestSeries"]
 
 _HYSTERESIS: Final = 1.5
 _LEAST_ACTIVITY: Final = 1.5  # two spans of late; a name that came once will hardly come again
@@ -42,6 +43,8 @@ class BusiestSeries:
         self._activity = np.zeros(limit)
         self._candidates: dict[LabelValues, float] = {}
         self._most_candidates = 2 * max(limit, _FEWEST_CANDIDATES)
+        self.left: list[int] = []
+        """The rows that label sets have lost in the last step: forget what led to them."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -54,16 +57,28 @@ class BusiestSeries:
         self, keys: Sequence[LabelValues], spans: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.int64]:
         """The row of each label set, or NO_ROW, after counting its spans: int64 (len(keys),)."""
+        rows = self.seat(keys, spans)
+        self.count(rows, spans)
+        return rows
+
+    def seat(
+        self, keys: Sequence[LabelValues], spans: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.int64]:
+        """The row of each label set, or NO_ROW; only the spans of candidates are counted."""
         known = self._rows
         rows = np.empty(len(keys), np.int64)
         for i, key in enumerate(keys):
             row = known.get(key)
-            if row is None:
-                row = self._admit(key, float(spans[i]))
-            rows[i] = row
-        seated = rows != NO_ROW
-        np.add.at(self._activity, rows[seated], spans[seated])
+            rows[i] = self._admit(key, float(spans[i])) if row is None else row
         return rows
+
+    def count(self, rows: npt.NDArray[np.int64], spans: npt.NDArray[np.float64]) -> None:
+        """Count spans, float64 (n,), of label sets that have these rows, int64 (n,), or NO_ROW."""
+        seated = rows != NO_ROW
+        if seated.all():
+            np.add.at(self._activity, rows, spans)
+        else:
+            np.add.at(self._activity, rows[seated], spans[seated])
 
     def step(self, slots: int, empty: npt.NDArray[np.bool_]) -> list[int]:
         """Let time pass and give rows to whom they are due; returns those that change hands.
@@ -71,31 +86,52 @@ class BusiestSeries:
         `empty` is bool (limit,): a row that has nothing left in the window is free. The rows
         returned had spans of the label set that lost them: the caller clears them.
         """
+        self.left = []
         self._forget(slots)
-        for row in [row for row in self._rows.values() if empty[row]]:
+        rows = np.fromiter(self._rows.values(), np.int64, len(self._rows))
+        for row in rows[empty[rows]].tolist():
             self._vacate(row)
-        waiting = [item for item in self._candidates.items() if item[1] >= _LEAST_ACTIVITY]
-        challengers = [key for key, _ in sorted(waiting, key=_activity, reverse=True)]
+        challengers = self._challengers()
         free = self.limit - len(self._rows)
         for key in challengers[:free]:
             self._seat(key)
         return self._replace(challengers[free:])
+
+    def _challengers(self) -> list[LabelValues]:
+        """The candidates to whom a row may be due, the busiest first."""
+        due = _LEAST_ACTIVITY
+        if len(self._rows) == self.limit:
+            due = max(due, _HYSTERESIS * float(self._activity.min()))
+        spans = self._candidate_spans()
+        waiting = np.flatnonzero(spans >= due)
+        order = waiting[np.argsort(-spans[waiting], kind="stable")]
+        keys = list(self._candidates)
+        return [keys[i] for i in order.tolist()]
+
+    def _candidate_spans(self) -> npt.NDArray[np.float64]:
+        return np.fromiter(self._candidates.values(), np.float64, len(self._candidates))
 
     def _admit(self, key: LabelValues, spans: float) -> int:
         if len(self._rows) < self.limit:
             return self._seat(key)
         self._candidates[key] = self._candidates.get(key, 0.0) + spans
         if len(self._candidates) > self._most_candidates:
-            busiest = sorted(self._candidates.items(), key=_activity, reverse=True)
-            self._candidates = dict(busiest[: self._most_candidates // 2])
+            busiest = np.argsort(-self._candidate_spans(), kind="stable")
+            kept = np.zeros(len(busiest), np.bool_)
+            kept[busiest[: self._most_candidates // 2]] = True
+            self._keep_candidates(kept)
         return NO_ROW
 
     def _forget(self, slots: int) -> None:
         """Forget the share of all spans that so many slots take with them."""
         kept = self._keep**slots
         self._activity *= kept
-        left = ((key, spans * kept) for key, spans in self._candidates.items())
-        self._candidates = {key: spans for key, spans in left if spans > _FORGOTTEN}
+        spans = self._candidate_spans() * kept
+        self._candidates = dict(zip(self._candidates, spans.tolist(), strict=True))
+        self._keep_candidates(spans > _FORGOTTEN)
+
+    def _keep_candidates(self, kept: npt.NDArray[np.bool_]) -> None:
+        self._candidates = dict(compress(self._candidates.items(), kept.tolist()))
 
     def _replace(self, challengers: Sequence[LabelValues]) -> list[int]:
         """Let the busiest candidates have the rows of the least busy, as far as they are due."""
@@ -129,8 +165,5 @@ class BusiestSeries:
         self._labels[row] = None
         self._activity[row] = 0.0
         self._free.append(row)
+        self.left.append(row)
         return key
-
-
-def _activity(candidate: tuple[LabelValues, float]) -> float:
-    return candidate[1]
