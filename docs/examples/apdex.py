@@ -2,18 +2,8 @@
 
 import numpy as np
 
-from spanmill.processors import (
-    SPAN_KINDS,
-    STATUS_CODES,
-    Coded,
-    Metrics,
-    Processor,
-    SpanBatch,
-    service_names,
-)
+from spanmill.processors import ERROR, SERVER, Coded, Metrics, Processor, SpanBatch, service_names
 
-SERVER = SPAN_KINDS.index("SPAN_KIND_SERVER")
-ERROR = STATUS_CODES.index("STATUS_CODE_ERROR")
 SCORES = ("satisfied", "tolerating", "frustrated")
 
 

@@ -1,7 +1,7 @@
-"""Time in databases, by service and kind of statement."""
+"""Time in databases, by service, system and kind of statement."""
 
 from spanmill.processors import (
-    SPAN_KINDS,
+    CLIENT,
     Metrics,
     Processor,
     SpanBatch,
@@ -10,7 +10,6 @@ from spanmill.processors import (
     service_names,
 )
 
-CLIENT = SPAN_KINDS.index("SPAN_KIND_CLIENT")
 KINDS = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP"}
 
 

@@ -1,8 +1,6 @@
 """Requests by tenant, from a span attribute."""
 
-from spanmill.processors import SPAN_KINDS, Metrics, Processor, SpanBatch, service_names
-
-SERVER = SPAN_KINDS.index("SPAN_KIND_SERVER")
+from spanmill.processors import SERVER, Metrics, Processor, SpanBatch, service_names
 
 
 class Tenants(Processor):

@@ -1,7 +1,18 @@
 """What derives metrics from batches of spans; what stands here is for authors of processors."""
 
 from spanmill.errors import DeclarationError
-from spanmill.processors.columns import first_given, map_values, resource_attribute, service_names
+from spanmill.processors.columns import (
+    CLIENT,
+    CONSUMER,
+    ERROR,
+    INTERNAL,
+    PRODUCER,
+    SERVER,
+    first_given,
+    map_values,
+    resource_attribute,
+    service_names,
+)
 from spanmill.processors.instruments import Counter, Gauge, Histogram
 from spanmill.processors.interface import Processor
 from spanmill.processors.label_groups import Label
@@ -11,7 +22,13 @@ from spanmill.spans.batch import ABSENT, SPAN_KINDS, STATUS_CODES, Coded, SpanBa
 
 __all__ = [
     "ABSENT",
+    "CLIENT",
+    "CONSUMER",
     "DEFAULT_BUCKETS",
+    "ERROR",
+    "INTERNAL",
+    "PRODUCER",
+    "SERVER",
     "SPAN_KINDS",
     "STATUS_CODES",
     "Coded",

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from spanmill.series.targets import service_of
-from spanmill.spans.batch import ABSENT, AttributeValue, Coded, SpanBatch
+from spanmill.spans.batch import (
+    ABSENT,
+    SPAN_KINDS,
+    STATUS_CODES,
+    AttributeValue,
+    Coded,
+    SpanBatch,
+)
+
+INTERNAL: Final = SPAN_KINDS.index("SPAN_KIND_INTERNAL")
+SERVER: Final = SPAN_KINDS.index("SPAN_KIND_SERVER")
+CLIENT: Final = SPAN_KINDS.index("SPAN_KIND_CLIENT")
+PRODUCER: Final = SPAN_KINDS.index("SPAN_KIND_PRODUCER")
+CONSUMER: Final = SPAN_KINDS.index("SPAN_KIND_CONSUMER")
+"""What `batch.kind` has for them."""
+
+ERROR: Final = STATUS_CODES.index("STATUS_CODE_ERROR")
+"""What `batch.status` has for it."""
 
 T = TypeVar("T")
 U = TypeVar("U")

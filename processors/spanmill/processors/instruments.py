@@ -91,7 +91,7 @@ class Counter:
         Raises DeclarationError where shapes don't fit, or an amount is negative or no number.
         """
         groups = self._series.group(batch, labels, where)
-        if not len(groups.labels):
+        if not groups.labels:
             return
         given = _amounts(batch, amounts, where, weighted)
         sums = groups.counts.astype(np.float64) if given is None else groups.sums(given)
@@ -155,7 +155,7 @@ class Histogram:
         Raises DeclarationError where shapes don't fit, or a value is negative or no number.
         """
         groups = self._series.group(batch, labels, where)
-        if not len(groups.labels):
+        if not groups.labels:
             return
         given = batch.duration if values is None else _whole(self.name, values, len(batch))
         weights = batch.weight if weighted else np.ones(len(batch))

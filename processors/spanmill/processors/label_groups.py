@@ -18,17 +18,21 @@ from spanmill.spans.batch import Coded
 Label = Coded[Any] | str
 """Where a label's values are from: a coded column, or one text for all rows."""
 
+_Texts = tuple[npt.NDArray[np.integer[Any]], list[str]]
+"""The code of each row, and the text of each code; the last is that of ABSENT, -1."""
+
 _MAX_KEY: Final = 2**62
 _SPARE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelGroups:
-    """The k distinct label sets of m rows.
+    """The k groups of m rows that have the same labels.
 
-    - `labels`: the label set of each group.
+    - `labels`: the label set of each group. A column whose values repeat makes several groups of
+      one label set.
     - `counts`: int64 (k,), how many rows each has.
-    - `key`: (m,), a number below `size` for each row, equal where the label sets are.
+    - `key`: (m,), a number below `size` for each row, equal in a group.
     - `present`: int64 (k,), the key of each group.
     """
 
@@ -60,28 +64,25 @@ def label_groups(
     """
     chosen = None if where is None else _chosen(where, spans)
     rows = spans if chosen is None else len(chosen)
-    key = np.zeros(rows, np.int64) if not labels else None
+    key = np.zeros(rows, np.int64)
     size = 1
-    columns: list[tuple[npt.NDArray[np.int64], list[str]] | str] = []
+    columns: list[_Texts | str] = []
     for label in labels:
         if isinstance(label, str):
             columns.append(label_value(label))
             continue
         _check_rows(label, spans)
         codes = label.codes if chosen is None else label.codes[chosen]
-        ids, texts = _texts(label)
-        column = ids[codes]
-        columns.append((column, texts))
-        if key is None:
-            key = column
-        else:
-            if size * len(texts) > _MAX_KEY:
-                dense, key = np.unique(key, return_inverse=True)
-                size = len(dense)
-            key = key * len(texts) + column
-        size *= len(texts)
-    if key is None:
-        key = np.zeros(rows, np.int64)
+        radix = len(label.values) + 1
+        if size * radix > _MAX_KEY:
+            dense, key = np.unique(key, return_inverse=True)
+            size = len(dense)
+        # In place, since ABSENT is -1: each code one higher, so that none is negative.
+        key = key * radix if size > 1 else np.zeros(rows, np.int64)
+        key += codes
+        key += 1
+        size *= radix
+        columns.append((label.codes, _texts(label.values)))
     if size <= 4 * rows + _SPARE:
         # Counting into a table of all keys is several times as fast as sorting them.
         table = np.bincount(key, minlength=size)
@@ -96,37 +97,31 @@ def label_groups(
         )
         size = len(first)
         present = np.arange(size)
+    if chosen is not None:
+        first = chosen[first]
     return LabelGroups(_label_sets(columns, first), counts, key, size, present)
 
 
-def _label_sets(
-    columns: Sequence[tuple[npt.NDArray[np.int64], list[str]] | str],
-    rows: npt.NDArray[np.int64],
-) -> list[LabelValues]:
+def _label_sets(columns: Sequence[_Texts | str], rows: npt.NDArray[np.int64]) -> list[LabelValues]:
     """The label sets of these rows."""
     if not columns:
         return [()] * len(rows)
     values = [
         repeat(column, len(rows))
         if isinstance(column, str)
-        else [column[1][i] for i in column[0][rows].tolist()]
+        else [column[1][code] for code in column[0][rows].tolist()]
         for column in columns
     ]
     return list(zip(*values, strict=True))
 
 
-def _texts(column: Coded[Any]) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """The column's distinct texts, and which of them each code is; the last is for ABSENT."""
-    index: dict[str, int] = {}
-    ids = [
-        index.setdefault(
-            value if type(value) is str and len(value) <= MAX_LENGTH else label_value(value),
-            len(index),
-        )
-        for value in column.values
+def _texts(values: Sequence[Any]) -> list[str]:
+    texts = [
+        value if type(value) is str and len(value) <= MAX_LENGTH else label_value(value)
+        for value in values
     ]
-    ids.append(index.setdefault("", len(index)))
-    return np.array(ids, np.int64), list(index)
+    texts.append("")  # where ABSENT, -1, leads
+    return texts
 
 
 def _chosen(where: npt.NDArray[np.bool_], spans: int) -> npt.NDArray[np.int64]:

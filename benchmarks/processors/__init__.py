@@ -1,0 +1,1 @@
+"""What processors of one's own cost."""
