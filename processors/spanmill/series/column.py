@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,14 @@ class RowWatcher(Protocol):
         a row may belong to another label set.
         """
         ...
+
+
+class Stamps(NamedTuple):
+    """Rows in time: int64 (n,) each; nanoseconds since the Unix epoch, and recent spans."""
+
+    created_ns: npt.NDArray[np.int64]
+    last_used_ns: npt.NDArray[np.int64]
+    spans: npt.NDArray[np.int64]
 
 
 def grown(array: npt.NDArray[Scalar], rows: int) -> npt.NDArray[Scalar]:

@@ -90,6 +90,15 @@ class HistogramColumn:
             raise ValueError("histograms with other buckets can't be merged")
         self.merge_state(rows, other.state(others))
 
+    def layouts_ns(self) -> tuple[tuple[int, ...], ...]:
+        """The bounds of each layout, in nanoseconds."""
+        return tuple(tuple(layout.tolist()) for layout in self._layouts)
+
+    @property
+    def has_native(self) -> bool:
+        """Whether there is an exponential histogram beside the classic counts."""
+        return self._has_native
+
     def state(self, rows: npt.NDArray[np.int64]) -> HistogramState:
         """A copy of what these rows have counted, int64 (s,), to be merged elsewhere."""
         return self._counts.state(rows)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.series.column import BulkColumn, Column, RowWatcher, grown
+from spanmill.series.column import BulkColumn, Column, RowWatcher, Stamps, grown
 from spanmill.series.demand import Demand
 from spanmill.series.label_hashes import RowHashes
 from spanmill.series.label_rows import NO_ROW, LabelRows
@@ -135,6 +135,25 @@ class LabelSets:
         if self._larger > self._capacity:
             self._grow_one()
         return rows
+
+    def merge_rows(
+        self, keys: Sequence[LabelValues | None], counted: Stamps
+    ) -> npt.NDArray[np.int64]:
+        """The rows of label sets that were counted elsewhere too; None is its overflow series."""
+        begun = counted.created_ns.tolist()
+        if None in keys and not self._state[OVERFLOW_ROW]:
+            self._begin(OVERFLOW_ROW, begun[keys.index(None)])
+        found = [key and self._row(key, at) for key, at in zip(keys, begun, strict=True)]
+        rows = np.array([row or OVERFLOW_ROW for row in found], np.int64)
+        np.minimum.at(self._created, rows, counted.created_ns)
+        np.maximum.at(self._last_used, rows, counted.last_used_ns)
+        np.add.at(self._recent, rows, counted.spans)
+        return rows
+
+    def stamps(self, rows: npt.NDArray[np.int64]) -> Stamps:
+        """When these rows began and were last used, and their traffic, in whole spans."""
+        spans = self._recent[rows] + np.rint(self._traffic[rows]).astype(np.int64)
+        return Stamps(self._created[rows], self._last_used[rows], spans)
 
     def live_rows(self) -> npt.NDArray[np.int64]:
         """The rows that have a series now, in the order of their creation stamps."""
@@ -295,7 +314,7 @@ class LabelSets:
 
     def _begin(self, row: int, now_ns: int) -> None:
         self._state[row] = _HELD
-        self._created[row] = now_ns
+        self._created[row] = self._last_used[row] = now_ns
 
     def _free_row(self) -> int:
         if self._free:
@@ -322,7 +341,7 @@ class LabelSets:
             self._larger = self._capacity + self._capacity // 8
         else:
             # A last step that would be a small one is made together with the one before.
-            self._larger = most if most <= twice + twice // 4 else twice
+            self._larger = most if most <= twice + twice // 2 else twice
         self._ungrown = list(self._columns)
 
     def _grow_one(self) -> None:
