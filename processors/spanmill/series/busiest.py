@@ -102,7 +102,10 @@ class Busiest:
         if slot is None or not self._held[slot]:
             return 0.0
         count = float(self._counts[slot] + self._recent[slot])
-        self._drop(np.array([slot]))
+        self._held[slot] = self._came[slot] = False
+        self._counts[slot] = self._recent[slot] = 0
+        self._free[self._free_count] = slot
+        self._free_count += 1
         return count
 
     def decay(self, factor: float) -> npt.NDArray[np.int64]:

@@ -56,45 +56,38 @@ class LabelHasher:
 class RowHashes:
     """The hashes of the label sets at rows, kept from one look to the next: a column.
 
-    Memory: 8 bytes a row and label, and 8 a row.
+    Memory: 8 bytes a row and label, and 8 a row. A label set whose hash isn't known has 0.
     """
 
     def __init__(self, labels: int) -> None:
-        self._hashes = np.zeros((0, labels + 1), np.uint64)
-        self._known = np.zeros(0, np.bool_)
+        self._values = np.zeros((0, labels), np.uint64)
+        self._label_sets = np.zeros(0, np.uint64)
 
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` rows; new ones are empty."""
-        self._hashes = grown(self._hashes, capacity)
-        self._known = grown(self._known, capacity)
+        self._values = grown(self._values, capacity)
+        self._label_sets = grown(self._label_sets, capacity)
 
     def reset(self, row: int) -> None:
         """Empty one row, which another label set will use."""
-        self._known[row] = False
-        self._hashes[row] = 0
+        self._label_sets[row] = 0
 
     def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
         """Empty these rows, int64 (m,)."""
-        self._known[rows] = False
-        self._hashes[rows] = 0
-
-    def known(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which of these rows have their hashes."""
-        return self._known[rows]
+        self._label_sets[rows] = 0
 
     def put(self, rows: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]) -> None:
         """Keep the hashes, uint64 (n, 1 + labels), of rows (n,)."""
-        self._hashes[rows] = hashes
-        self._known[rows] = True
+        self._label_sets[rows] = hashes[:, 0]
+        self._values[rows] = hashes[:, 1:]
 
-    def order(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    def of_label_sets(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
         """The hashes of the label sets at these rows: uint64 (n,), 0 where they aren't known."""
-        hashes: npt.NDArray[np.uint64] = self._hashes[rows, 0]
-        return hashes
+        return self._label_sets[rows]
 
     def at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-        """A copy of the hashes at these rows: uint64 (n, 1 + labels)."""
-        return self._hashes[rows]
+        """A copy of the hashes at these rows, which are known: uint64 (n, 1 + labels)."""
+        return np.column_stack((self._label_sets[rows], self._values[rows]))
 
 
 def _mixed(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -20,8 +20,8 @@ PATIENCE: Final = 1 / 30
 """How long a label set must be clearly busier before it is promoted, in idle timeouts."""
 EXCHANGED_SHARE: Final = 1 / 50
 """At most so many of the limit are exchanged at a tick (and one, if that is less)."""
-MOST_EXCHANGED: Final = 1_000
-MOST_PROMOTED: Final = 1_000
+MOST_EXCHANGED: Final = 500
+MOST_PROMOTED: Final = 500
 """At most so many get another's row, or a free one, at a tick: it must take few milliseconds."""
 
 _RATIO: Final = 1.5
@@ -30,7 +30,7 @@ _FEWEST: Final = 64
 _MOST: Final = 32_768
 _LOOKAHEAD: Final = 4
 _LOOKED_AT: Final = 16_384
-_HASHED: Final = 4_096
+_HASHED: Final = 2_048
 _BEFORE: Final = -1
 _NEVER: Final = -2
 
@@ -137,12 +137,12 @@ class Tail:
         rest = np.setdiff1d(self._busiest.slots(), promoted, assume_unique=True)
         pairs = min(_LOOKAHEAD * self._most_exchanged, len(rest), len(holders.rows))
         order = self._foremost(rest, pairs)
-        hashes = self._row_hashes.order(holders.rows)
-        least = foremost(-holders.traffic, hashes, pairs)
+        rows = holders.rows
+        least = foremost(-holders.traffic, lambda i: self._row_hashes.of_label_sets(rows[i]), pairs)
         active = np.isin(order, came)
         exchanged = self._exchanged(now_ns, order, active, holders.traffic[least])
         return Exchange(
-            demoted=holders.rows[least[: len(exchanged)]],
+            demoted=rows[least[: len(exchanged)]],
             promoted=[self._busiest.key(slot) for slot in [*promoted.tolist(), *exchanged]],
         )
 
@@ -173,7 +173,9 @@ class Tail:
 
     def _foremost(self, slots: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
         """The busiest of some slots, in order."""
-        return slots[foremost(self._busiest.counts(slots), self._hashes[slots, 0], most)]
+        return slots[
+            foremost(self._busiest.counts(slots), lambda i: self._hashes[slots[i], 0], most)
+        ]
 
     def _take_hashes(
         self,
@@ -202,7 +204,7 @@ class _RowRounds:
         """The next part: at most so many rows, and fewer where their hashes aren't known."""
         begin = int(np.searchsorted(holders.rows, self._next))
         rows = holders.rows[begin : begin + _LOOKED_AT]
-        unknown = np.flatnonzero(~self._row_hashes.known(rows))
+        unknown = np.flatnonzero(self._row_hashes.of_label_sets(rows) == 0)
         if len(unknown) > _HASHED:
             rows = rows[: unknown[_HASHED]]
             unknown = unknown[:_HASHED]
@@ -218,20 +220,40 @@ class _RowRounds:
 
 
 def foremost(
-    amounts: npt.NDArray[np.float64], hashes: npt.NDArray[np.uint64], most: int
+    amounts: npt.NDArray[np.float64],
+    hashes: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.uint64]],
+    most: int,
 ) -> npt.NDArray[np.int64]:
-    """The positions of the largest amounts, in order, the smaller hash first among equals.
+    """The positions of the largest amounts, in order; among equals the smaller hash comes first.
 
-    `amounts` and `hashes` are (n,). Takes time in proportion to n, and to what is sorted of it.
+    `amounts` is (n,), `hashes` gives those of positions. Only what is found is sorted, and the
+    result is the same on every machine: values are partitioned, never positions, of which equals
+    could come as they like.
     """
     if most <= 0:
         return np.zeros(0, np.int64)
-    found = np.arange(len(amounts))
     if most < len(amounts):
         least = np.partition(amounts, -most)[-most]
         above, equal = np.flatnonzero(amounts > least), np.flatnonzero(amounts == least)
-        places = most - len(above)
-        if places < len(equal):
-            equal = equal[np.argpartition(hashes[equal], places)[:places]]
+        if most - len(above) < len(equal):
+            equal = _smallest(equal, hashes(equal), most - len(above))
         found = np.concatenate((above, equal))
-    return found[np.lexsort((hashes[found], -amounts[found]))]
+    else:
+        found = np.arange(len(amounts))
+    return found[np.lexsort((hashes(found), -amounts[found]))]
+
+
+def _smallest(
+    positions: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], most: int
+) -> npt.NDArray[np.int64]:
+    """The positions with the smallest hashes, so many of them; both are (n,)."""
+    # Unknown hashes may be most of them; a partition among many equals takes ten times as long.
+    unknown: npt.NDArray[np.int64] = positions[hashes == 0][:most]
+    most -= len(unknown)
+    if not most:
+        return unknown
+    known = hashes != 0
+    positions, hashes = positions[known], hashes[known]
+    bound = np.partition(hashes, most - 1)[most - 1]
+    found: npt.NDArray[np.int64] = np.concatenate((unknown, positions[hashes <= bound][:most]))
+    return found
