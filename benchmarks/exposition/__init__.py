@@ -1,0 +1,1 @@
+"""What a scrape of a quarter of a million label sets takes, beside the Collector."""
