@@ -78,6 +78,41 @@ def test_a_waiting_read_returns_when_a_record_comes(journal: Journal) -> None:
     assert [record.payload for record in got] == [b"x"]
 
 
+def test_a_read_lingers_until_it_is_full(journal: Journal) -> None:
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
+    journal.start(Applied())
+    got: list[ReadRecord] = []
+    reader = threading.Thread(target=lambda: got.extend(cursor.read(4, TIMEOUT, TIMEOUT)))
+    reader.start()
+    for payload in (b"ab", b"c", b"d", b"e"):
+        journal.submit(entry(payload)).result(TIMEOUT)
+    reader.join(TIMEOUT)
+    assert b"".join(record.payload for record in got) == b"abcd"
+
+
+def test_a_read_lingers_no_longer_than_it_is_told(journal: Journal) -> None:
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
+    journal.start(Applied())
+    journal.submit(entry(b"a")).result(TIMEOUT)
+    assert [record.payload for record in cursor.read(1000, TIMEOUT, 0.001)] == [b"a"]
+
+
+def test_waking_a_cursor_ends_a_waiting_read_or_the_next_one(journal: Journal) -> None:
+    cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
+    journal.start(Applied())
+    cursor.wake()
+    assert cursor.read(1000, TIMEOUT) == []
+    journal.submit(entry(b"a")).result(TIMEOUT)
+    cursor.wake()
+    assert [record.payload for record in cursor.read(1000, TIMEOUT, TIMEOUT)] == [b"a"]
+    got: list[list[ReadRecord]] = []
+    reader = threading.Thread(target=lambda: got.append(cursor.read(100, TIMEOUT)))
+    reader.start()
+    cursor.wake()
+    reader.join(TIMEOUT)
+    assert got == [[]]
+
+
 def test_closing_a_cursor_ends_a_waiting_read_with_nothing(journal: Journal) -> None:
     cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     got: list[list[ReadRecord]] = []

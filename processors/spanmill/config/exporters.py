@@ -86,13 +86,17 @@ class OtlpDestinationConfig(Section):
     timeout: Seconds = Field(default=10.0, description="The longest time of one attempt.")
     max_request_bytes: MessageBytes = Field(
         default_factory=_default_request_bytes,
-        description="Requests are joined up to this size, uncompressed, and larger ones split. "
-        "By default 20MiB for http/protobuf and 4MiB for grpc.",
+        description="The largest request, uncompressed: small ones are joined (up to 1MiB), larger "
+        "ones split. By default 20MiB for http/protobuf and 4MiB for grpc.",
     )
     max_queue_bytes: Bytes = Field(
         default=64 * _MIB,
         description="What may wait for the destination, uncompressed; what is over it is dropped "
         "and counted.",
+    )
+    max_in_flight: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
+        default=4,
+        description="Requests under way at once, in no certain order; 1 keeps the order.",
     )
     retry: RetryConfig = Field(default=RetryConfig(), description="When an attempt fails.")
     tls: TlsConfig | None = Field(
@@ -129,6 +133,11 @@ class OtlpTracesConfig(OtlpDestinationConfig):
 class OtlpMetricsConfig(OtlpDestinationConfig):
     """A destination of metrics: those that services send, and those derived from spans."""
 
+    max_in_flight: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
+        default=1,
+        description="Requests of services' metrics under way at once; more than 1 may change the "
+        "order of points, which Prometheus refuses.",
+    )
     service_metrics: Flag = Field(
         default=True,
         description="Forward what services send as OTLP metrics, as the bytes that were received.",

@@ -8,6 +8,7 @@ records in memory; one on disk stands behind the same protocol.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -113,15 +114,24 @@ class Cursor(Protocol):
         """Payload bytes of the records that are neither acknowledged nor expired."""
         ...
 
-    def read(self, max_bytes: int, timeout: float) -> list[ReadRecord]:
+    def read(self, max_bytes: int, timeout: float, linger: float = 0.0) -> list[ReadRecord]:
         """The next records of at most `max_bytes` together, but at least one if there is one.
 
-        Waits up to `timeout` seconds for a first one. An empty list means that none came.
+        Waits up to `timeout` seconds for a first one, and then up to `linger` seconds for as
+        many as `max_bytes` holds. An empty list means that none came. For one thread at a time.
         """
         ...
 
     def acknowledge(self, records: Sequence[ReadRecord]) -> None:
-        """These records were answered for: delivered, rejected or given up."""
+        """These records were answered for: delivered, rejected or given up.
+
+        In any order: what is read again after a restart begins at the lowest position that was
+        not acknowledged.
+        """
+        ...
+
+    def wake(self) -> None:
+        """End a `read` that waits, or else the next one, without waiting any longer."""
         ...
 
     def close(self) -> None:
@@ -256,6 +266,9 @@ class _MemoryCursor:
         self._expired = expired
         self._unread: deque[ReadRecord] = deque()
         self._ready = threading.Condition()
+        self._wanted_bytes = math.inf
+        self._unread_bytes = 0
+        self._woken = False
         self._closed = False
         self._queued_records = 0
         self.queued_items = 0
@@ -270,23 +283,30 @@ class _MemoryCursor:
             self._unread.append(
                 ReadRecord(record.position, record.arrival_ns, entry.payload, entry.items)
             )
+            self._unread_bytes += len(entry.payload)
             self._queued_records += 1
             self.queued_items += entry.items
             self.queued_bytes += len(entry.payload)
             given_up = 0
             while self._overflows() and self._unread:
                 oldest = self._unread.popleft()
+                self._unread_bytes -= len(oldest.payload)
                 self._forget(oldest)
                 given_up += oldest.items
-            self._ready.notify()
+            # Waking a thread costs more than the rest of this.
+            if self._unread_bytes >= self._wanted_bytes:
+                self._wanted_bytes = math.inf
+                self._ready.notify()
         if given_up:
             self._expired(given_up)
 
-    def read(self, max_bytes: int, timeout: float) -> list[ReadRecord]:
+    def read(self, max_bytes: int, timeout: float, linger: float = 0.0) -> list[ReadRecord]:
         """The next records of at most `max_bytes` together, but at least one if there is one."""
         records: list[ReadRecord] = []
         with self._ready:
-            self._ready.wait_for(lambda: self._unread or self._closed, timeout)
+            if self._wait_for(1, timeout):
+                self._wait_for(max_bytes, linger)
+            self._woken = False
             if self._closed:
                 return records
             total = 0
@@ -296,6 +316,7 @@ class _MemoryCursor:
                 record = self._unread.popleft()
                 total += len(record.payload)
                 records.append(record)
+            self._unread_bytes -= total
         return records
 
     def acknowledge(self, records: Sequence[ReadRecord]) -> None:
@@ -304,11 +325,25 @@ class _MemoryCursor:
             for record in records:
                 self._forget(record)
 
+    def wake(self) -> None:
+        """End a `read` that waits, or else the next one, without waiting any longer."""
+        with self._ready:
+            self._woken = True
+            self._ready.notify_all()
+
     def close(self) -> None:
         """Read no more: a waiting `read` returns at once, with nothing."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
+
+    def _wait_for(self, wanted: int, seconds: float) -> bool:
+        """Wait until so many bytes are unread; whether they are, while it isn't closed."""
+        if self._unread_bytes < wanted and seconds > 0 and not (self._closed or self._woken):
+            self._wanted_bytes = wanted
+            self._ready.wait(seconds)
+            self._wanted_bytes = math.inf
+        return self._unread_bytes >= wanted and not self._closed
 
     def _overflows(self) -> bool:
         held = self.queued_bytes + self._queued_records * _RECORD_OVERHEAD

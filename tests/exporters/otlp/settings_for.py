@@ -29,6 +29,7 @@ def settings_for(
     timeout: float = 20.0,
     max_request_bytes: int = 4 * MIB,
     max_queue_bytes: int = 64 * MIB,
+    max_in_flight: int = 1,
     retry: RetrySettings = QUICK,
     tls: TlsSettings | None = None,
 ) -> DestinationSettings:
@@ -41,6 +42,7 @@ def settings_for(
         protocol=protocol,
         max_request_bytes=max_request_bytes,
         max_queue_bytes=max_queue_bytes,
+        max_in_flight=max_in_flight,
         headers=headers or {},
         compression=compression,
         timeout=timeout,

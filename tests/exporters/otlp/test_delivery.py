@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 
 import pytest
 
 from exporters.otlp.delivery_bench import KIB, MIB, Bench, sized
 from exporters.otlp.requests import flatten, names_in, request_of
-from spanmill.exporters.otlp.delivery import SMALLEST_REQUEST
+from spanmill.exporters.otlp.delivery import JOIN_BYTES, SMALLEST_REQUEST
 from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 from spanmill.exporters.otlp.signals import TRACES
+from spanmill.spans.split import Part
 from spanmill.testing import ManualClock
 
 
@@ -25,7 +27,7 @@ def test_waiting_records_go_as_one_request_in_their_order() -> None:
     assert names_in(bench.pending) == ["a", "b", "c", "d"]
     bench.answer(Delivered())
     assert bench.outcomes == {"delivered": 4}
-    assert bench.delivery.next_request() is None
+    assert bench.next_request() is None
 
 
 def test_records_are_joined_up_to_the_limit() -> None:
@@ -43,7 +45,7 @@ def test_a_record_over_the_limit_is_split_and_settled_at_its_last_part() -> None
     bench.accept(large)
     bench.take()
     parts = []
-    while bench.delivery.next_request() is not None:
+    while bench.next_request() is not None:
         assert bench.outcomes == {"queued": 7}
         parts.append(bench.pending)
         bench.answer(Delivered())
@@ -69,7 +71,7 @@ def test_a_record_of_nothing_but_a_giant_span_is_settled_without_a_request() -> 
     bench = Bench(max_request_bytes=100 * KIB)
     bench.accept(sized("giant", 200 * KIB))
     bench.take()
-    assert bench.delivery.next_request() is None
+    assert bench.next_request() is None
     assert bench.outcomes == {"dead_lettered": 1}
 
 
@@ -109,16 +111,16 @@ def test_a_success_that_is_no_otlp_is_said_once(caplog: pytest.LogCaptureFixture
 
 def test_the_culprit_of_a_rejected_joined_request_is_found_and_its_neighbours_delivered() -> None:
     bench = Bench()
-    bench.accept(*(request_of(name) for name in ("a", "bad", "c")))
+    bench.accept(*(request_of(name) for name in ("a", "b", "c", "d", "e", "bad", "f", "g")))
     bench.take()
     bench.answer(Permanent("answered 400"))
     sent = []
-    while bench.delivery.next_request() is not None:
+    while bench.next_request() is not None:
         names = names_in(bench.pending)
         sent.append(names)
         bench.answer(Permanent("answered 400") if "bad" in names else Delivered())
-    assert sent == [["a"], ["bad"], ["c"]]
-    assert bench.outcomes == {"delivered": 2, "rejected_by_peer": 1}
+    assert sent == [list("abcd"), ["e", "bad", "f", "g"], ["e", "bad"], ["e"], ["bad"], ["f", "g"]]
+    assert bench.outcomes == {"delivered": 7, "rejected_by_peer": 1}
 
 
 def test_a_rejection_that_any_request_would_get_is_not_asked_for_each_record() -> None:
@@ -126,7 +128,7 @@ def test_a_rejection_that_any_request_would_get_is_not_asked_for_each_record() -
     bench.accept(request_of("a"), request_of("b"))
     bench.take()
     bench.answer(Permanent("answered 404", by_content=False))
-    assert bench.delivery.next_request() is None
+    assert bench.next_request() is None
     assert bench.outcomes == {"rejected_by_peer": 2}
 
 
@@ -152,9 +154,9 @@ def test_a_refused_size_is_halved_until_it_fits_and_not_tried_again() -> None:
     bench.accept(*payloads)
     refused = []
     while True:
-        if bench.delivery.next_request() is None:
+        if bench.next_request() is None:
             bench.take()
-        if bench.delivery.next_request() is None:
+        if bench.next_request() is None:
             break
         if len(bench.pending) > real_limit:
             refused.append(len(bench.pending))
@@ -175,7 +177,7 @@ def test_a_refused_record_is_split_between_its_spans_until_the_giant_stands_alon
     record = request_of(*names[:4]) + sized("giant", 300 * KIB) + request_of(*names[4:])
     bench.accept(record)
     bench.take()
-    while bench.delivery.next_request() is not None:
+    while bench.next_request() is not None:
         too_large = len(bench.pending) > 100 * KIB
         bench.answer(TooLarge("answered 413") if too_large else Delivered())
     assert [name for part in bench.delivered for name in names_in(part)] == names
@@ -184,18 +186,18 @@ def test_a_refused_record_is_split_between_its_spans_until_the_giant_stands_alon
 
 def test_a_size_that_gets_no_answer_is_halved_and_grows_again_with_success() -> None:
     bench = Bench(max_request_bytes=4 * MIB)
-    payloads = [sized(str(n), 100 * KIB) for n in range(40)]
+    payloads = [sized(str(n), 25 * KIB) for n in range(40)]
     bench.accept(*payloads)
     bench.take()
     whole = len(bench.pending)
-    bench.delivery.halve()
+    bench.halve()
     assert len(bench.pending) == pytest.approx(whole / 2, rel=0.1)
-    bench.delivery.halve()
-    assert bench.delivery.join_bytes < MIB
+    bench.halve()
+    assert bench.delivery.join_bytes < whole / 2
     for _ in range(3):
         bench.answer(Delivered())
-    assert bench.delivery.join_bytes == 4 * MIB
-    assert bench.delivery.next_request() is None
+    assert bench.delivery.join_bytes == JOIN_BYTES
+    assert bench.next_request() is None
     assert b"".join(bench.delivered) == b"".join(payloads)
 
 
@@ -205,7 +207,7 @@ def test_a_limit_below_the_smallest_guess_is_kept_whatever_is_refused() -> None:
     bench.take()
     bench.answer(TooLarge("answered 413"))
     assert names_in(bench.pending) == ["0"]
-    bench.delivery.halve()
+    bench.halve()
     assert bench.delivery.join_bytes <= 10 * KIB
     bench.deliver_all()
     assert all(len(request) <= 10 * KIB for request in bench.delivered)
@@ -215,7 +217,7 @@ def test_silence_about_a_small_request_does_not_shrink_it() -> None:
     bench = Bench()
     bench.accept(request_of("a"), request_of("b"))
     bench.take()
-    bench.delivery.halve()
+    bench.halve()
     assert names_in(bench.pending) == ["a", "b"]
 
 
@@ -224,7 +226,7 @@ def test_a_large_record_that_gets_no_answer_is_split_between_its_spans() -> None
     record = request_of(*"abcd", padding=SMALLEST_REQUEST)
     bench.accept(record)
     bench.take()
-    bench.delivery.halve()
+    bench.halve()
     assert len(bench.pending) < len(record) * 0.6
     bench.deliver_all()
     assert [span for part in bench.delivered for span in flatten(part)] == flatten(record)
@@ -241,7 +243,7 @@ def test_a_part_made_smaller_keeps_its_place_before_the_parts_behind_it(smaller:
     if smaller == "refused":
         bench.answer(TooLarge("answered 413"))
     else:
-        bench.delivery.halve()
+        bench.halve()
     assert names_in(bench.pending) in (["a"], ["a", "b"])
     bench.deliver_all()
     assert [name for part in bench.delivered for name in names_in(part)] == list("abcdefg")
@@ -252,7 +254,7 @@ def test_what_is_given_up_is_the_oldest_record_and_its_neighbours_stay() -> None
     bench.accept(*(request_of(name) for name in "abcd"))
     bench.take()
     for _ in range(3):
-        bench.delivery.give_up_oldest()
+        bench.give_up()
     assert bench.outcomes == {"expired": 1, "queued": 3}
     bench.deliver_all()
     assert [names_in(request) for request in bench.delivered] == [["b"], ["c", "d"]]
@@ -263,18 +265,96 @@ def test_a_split_record_given_up_half_way_keeps_what_was_delivered() -> None:
     bench.accept(request_of(*"abcd", padding=40 * KIB))
     bench.take()
     bench.answer(Delivered())
-    bench.delivery.give_up_oldest()
+    bench.give_up()
     assert bench.outcomes == {"delivered": 2, "expired": 2}
 
 
-def test_an_abandoned_batch_is_a_dead_letter() -> None:
-    bench = Bench()
-    bench.accept(request_of("a"), request_of("b"))
-    bench.take()
+def _faulty(_payload: bytes, _limit: int) -> list[Part]:
+    raise ZeroDivisionError
+
+
+def test_a_record_that_cannot_be_split_is_a_dead_letter_once_it_is_abandoned() -> None:
+    bench = Bench(max_request_bytes=100 * KIB, signal=replace(TRACES, split=_faulty))
+    bench.accept(request_of("a", "b", padding=60 * KIB))
+    with pytest.raises(ZeroDivisionError):
+        bench.take()
     bench.delivery.abandon()
-    assert bench.delivery.next_request() is None
+    assert bench.next_request() is None
     assert bench.outcomes == {"dead_lettered": 2}
     bench.delivery.abandon()
+
+
+def test_a_refused_record_that_cannot_be_split_is_a_dead_letter_once_it_is_abandoned() -> None:
+    bench = Bench(signal=replace(TRACES, split=_faulty))
+    bench.accept(request_of("a", "b", padding=60 * KIB))
+    bench.take()
+    with pytest.raises(ZeroDivisionError):
+        bench.answer(TooLarge("answered 413"))
+    bench.delivery.abandon()
+    assert bench.next_request() is None
+    assert bench.outcomes == {"dead_lettered": 2}
+
+
+def test_requests_in_flight_are_answered_for_in_any_order() -> None:
+    bench = Bench()
+    payloads = [sized(name, 700 * KIB) for name in "abc"]
+    bench.accept(*payloads)
+    first, second, third = (bench.begin() for _ in payloads)
+    assert [request.payload for request in (first, second, third)] == payloads
+    bench.delivery.answered(third, Delivered())
+    bench.delivery.answered(first, Permanent("answered 400"))
+    assert bench.outcomes == {"delivered": 1, "rejected_by_peer": 1, "queued": 1}
+    bench.delivery.again(second)
+    assert bench.begin() is second
+    bench.delivery.answered(second, Delivered())
+    assert bench.outcomes == {"delivered": 2, "rejected_by_peer": 1}
+
+
+def test_parts_of_one_record_are_in_flight_together_and_settled_with_the_last() -> None:
+    bench = Bench(max_request_bytes=100 * KIB)
+    bench.accept(request_of(*"abcd", padding=60 * KIB))
+    parts = [bench.begin() for _ in range(4)]
+    for part in reversed(parts[1:]):
+        bench.delivery.answered(part, Delivered())
+        assert bench.outcomes == {"queued": 4}
+    bench.delivery.answered(parts[0], TooLarge("answered 413"))
+    assert bench.outcomes == {"delivered": 3, "dead_lettered": 1}
+
+
+def test_what_was_put_back_goes_before_what_is_younger() -> None:
+    bench = Bench()
+    bench.accept(*(sized(name, 700 * KIB) for name in "abc"))
+    first, second = bench.begin(), bench.begin()
+    bench.delivery.again(second)
+    bench.delivery.again(first)
+    assert [bench.begin(), bench.begin()] == [first, second]
+    assert names_in(bench.begin().payload) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcomes"),
+    [
+        (Delivered(), {"delivered": 1, "expired": 3}),
+        (Delivered(1, "no root span"), {"rejected_by_peer": 1, "expired": 3}),
+        (Permanent("answered 400"), {"rejected_by_peer": 1, "expired": 3}),
+        (TooLarge("answered 413"), {"dead_lettered": 1, "expired": 3}),
+        (None, {"expired": 4}),
+    ],
+)
+def test_a_record_given_up_waits_for_its_parts_in_flight_and_sends_no_more(
+    answer: Delivered | Permanent | TooLarge | None, outcomes: dict[str, int]
+) -> None:
+    bench = Bench(max_request_bytes=100 * KIB)
+    bench.accept(request_of(*"abcd", padding=60 * KIB))
+    first, second = bench.begin(), bench.begin()
+    bench.delivery.give_up(first)
+    assert bench.outcomes == {"queued": 4}
+    assert bench.delivery.next_request() is None
+    if answer is None:
+        bench.delivery.halve(second)
+    else:
+        bench.delivery.answered(second, answer)
+    assert bench.outcomes == outcomes
 
 
 def test_random_records_joined_and_split_arrive_whole() -> None:

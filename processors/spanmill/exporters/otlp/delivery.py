@@ -27,32 +27,52 @@ SMALLEST_REQUEST: Final = 64 * 1024
 Unless the destination says so; then it is split, but the next ones are joined up to this."""
 
 
-@dataclass(frozen=True, slots=True)
+JOIN_BYTES: Final = 1024 * 1024
+"""Bytes up to which records are joined, where the destination allows as much.
+
+A larger request costs less by the byte, but soon so little less that its copy isn't worth the
+memory; docs/transport.md has the figures.
+"""
+
+
+@dataclass(slots=True, eq=False)
 class Request:
-    """A serialised request and the number of its items (spans or points)."""
+    """A serialised request, the number of its items (spans or points), and whose part it is.
+
+    The last two are the outbox's: what had expired at the first attempt (None before it), and
+    how often the destination had failed at the latest one.
+    """
 
     payload: bytes
     items: int
+    batch: _Batch
+    expired_before: int | None = None
+    failures_before: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Batch:
     """Records that are answered for together.
 
-    Several records are one request; a single one can be several. `requests` is filled when
-    the batch's turn comes, so that joined bytes exist once at a time.
+    Several records are one request; a single one can be several. `waiting` is filled when the
+    batch's turn comes, so that joined bytes exist only while they are sent. `closed` is the
+    outcome of what is still under way, should it fail.
     """
 
     records: Sequence[ReadRecord]
-    requests: deque[Request] = field(default_factory=deque)
+    waiting: deque[Request] = field(default_factory=deque)
+    under_way: list[Request] = field(default_factory=list)
+    prepared: bool = False
+    closed: str | None = None
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
 class Delivery:
     """Joins records to requests, splits those that are too large, and settles the outcomes.
 
-    Requests go out in the order of the records. A record counts as queued until the last of
-    its items was answered for.
+    Any number of requests can be under way; they are handed out in the order of the records,
+    and answered in any order. A record counts as queued until the last of its items was
+    answered for. Not for several threads at once.
     """
 
     def __init__(
@@ -64,9 +84,11 @@ class Delivery:
         self._signal = account.signal
         self._max_request_bytes = max_request_bytes
         self._ceiling = max_request_bytes
-        self._join_bytes = max_request_bytes
+        self._join_bytes = min(max_request_bytes, JOIN_BYTES)
         self._floor = min(SMALLEST_REQUEST, max_request_bytes)
+        # In the order of the records: those under way come first, but for what was put back.
         self._batches: deque[_Batch] = deque()
+        self._in_hand: _Batch | None = None
 
     @property
     def join_bytes(self) -> int:
@@ -77,85 +99,116 @@ class Delivery:
         """
         return self._join_bytes
 
-    def next_request(self) -> Request | None:
-        """The request to be sent, the same until it is answered for; None without records.
+    @property
+    def waits(self) -> bool:
+        """Whether a request waits, or records that are to become one."""
+        return any(batch.waiting or not batch.prepared for batch in self._batches)
 
-        What a destination does or says is always about this request.
+    def next_request(self) -> Request | None:
+        """The oldest request that waits: under way from now on; None where none waits.
+
+        It has to be ended by `answered`, `again`, `halve` or `give_up`.
         """
-        while self._batches:
-            batch = self._batches[0]
-            if batch.requests:
-                return batch.requests[0]
-            self._prepare(batch)
-            self._settle_if_done(batch)
+        position = 0
+        while position < len(self._batches):
+            batch = self._batches[position]
+            if not batch.prepared:
+                self._in_hand = batch
+                self._prepare(batch)
+            if batch.waiting:
+                request = batch.waiting.popleft()
+                batch.under_way.append(request)
+                return request
+            if not self._settle_if_done(batch):
+                position += 1
         return None
 
     def take(self, records: Sequence[ReadRecord]) -> None:
         """Deliver these records after those that are still to be delivered."""
         self._batches.append(_Batch(records))
 
-    def answered(self, reply: Delivered | TooLarge | Permanent) -> None:
-        """The destination's answer to the request."""
-        batch = self._batches[0]
+    def answered(self, request: Request, reply: Delivered | TooLarge | Permanent) -> None:
+        """The destination's answer to a request."""
+        batch = self._end(request)
         match reply:
             case Delivered():
-                self._delivered(batch, reply)
+                self._delivered(request, reply)
             case TooLarge():
-                self._too_large(batch, reply)
+                self._too_large(request, reply)
             case Permanent():
-                self._rejected(batch, reply)
+                self._rejected(request, reply)
         self._settle_if_done(batch)
 
-    def halve(self) -> None:
-        """The destination was silent: make the request smaller, in case its size is the cause."""
-        batch = self._batches[0]
-        size = len(batch.requests[0].payload)
+    def again(self, request: Request) -> None:
+        """The request is to be sent again, before all that is younger."""
+        self._put_back(self._end(request), request)
+
+    def halve(self, request: Request) -> None:
+        """The destination was silent: as `again`, smaller, in case the size is the cause."""
+        batch = self._end(request)
+        size = len(request.payload)
         if size <= SMALLEST_REQUEST:
+            self._put_back(batch, request)
             return
         self._join_bytes = max(min(self._join_bytes, size // 2), self._floor)
         if len(batch.records) > 1:
             self._halve_records(batch)
-        elif parts := self._halves(batch.requests[0]):
-            batch.requests.popleft()
-            batch.requests.extendleft(reversed(parts))
+        else:
+            self._put_back(batch, *(self._halves(request) or [request]))
 
-    def give_up_oldest(self) -> None:
-        """The queue overflows: the request, the oldest in it, expires, or is halved first.
+    def give_up(self, request: Request) -> None:
+        """The queue overflows: what the request is part of expires, or is halved first.
 
         So one request that a destination never answers can't hold up the others for ever.
         """
-        batch = self._batches[0]
+        batch = self._end(request)
         if len(batch.records) > 1:
             self._halve_records(batch)
         else:
             self._close(batch, EXPIRED)
 
     def abandon(self) -> None:
-        """The batch in hand can't be handled: its items are dead letters."""
-        if self._batches:
-            self._close(self._batches[0], DEAD_LETTERED)
+        """What was last begun can't be handled: its items are dead letters."""
+        if self._in_hand is not None:
+            self._close(self._in_hand, DEAD_LETTERED)
+
+    def _end(self, request: Request) -> _Batch:
+        """The request is under way no longer."""
+        batch = self._in_hand = request.batch
+        batch.under_way.remove(request)
+        return batch
+
+    def _put_back(self, batch: _Batch, *requests: Request) -> None:
+        """These requests, in place of one, wait before the others of their batch."""
+        if batch.closed is None:
+            batch.waiting.extendleft(reversed(requests))
+        else:
+            batch.outcomes[batch.closed] += sum(request.items for request in requests)
+        self._settle_if_done(batch)
 
     def _prepare(self, batch: _Batch) -> None:
+        batch.prepared = True
         items = sum(record.items for record in batch.records)
         if len(batch.records) > 1:
-            batch.requests.append(Request(b"".join(r.payload for r in batch.records), items))
+            payload = b"".join(record.payload for record in batch.records)
+            batch.waiting.append(Request(payload, items, batch))
             return
         (record,) = batch.records
         if len(record.payload) <= self._ceiling:
-            batch.requests.append(Request(record.payload, items))
+            batch.waiting.append(Request(record.payload, items, batch))
             return
         for part in self._signal.split(record.payload, self._ceiling):
             if len(part.payload) > self._max_request_bytes:
                 self._dead_letter(batch, part.items, "it is larger than max_request_bytes")
             else:
-                batch.requests.append(Request(part.payload, part.items))
+                batch.waiting.append(Request(part.payload, part.items, batch))
 
-    def _delivered(self, batch: _Batch, reply: Delivered) -> None:
-        request = batch.requests.popleft()
+    def _delivered(self, request: Request, reply: Delivered) -> None:
+        outcomes = request.batch.outcomes
         rejected = min(reply.rejected, request.items)
-        batch.outcomes[DELIVERED] += request.items - rejected
-        batch.outcomes[REJECTED] += rejected
-        self._join_bytes = min(self._join_bytes * 2, self._ceiling)
+        outcomes[DELIVERED] += request.items - rejected
+        outcomes[REJECTED] += rejected
+        self._join_bytes = min(self._join_bytes * 2, self._ceiling, JOIN_BYTES)
         if rejected:
             items = self._signal.items
             self._notices.warn(
@@ -168,12 +221,11 @@ class Delivery:
                 "destination answers a success that is no OTLP; counted as delivered"
             )
 
-    def _too_large(self, batch: _Batch, reply: TooLarge) -> None:
-        request = batch.requests[0]
+    def _too_large(self, request: Request, reply: TooLarge) -> None:
+        batch = request.batch
         size = len(request.payload)
         parts = self._halves(request) if len(batch.records) == 1 else []
         if len(batch.records) == 1 and not parts:
-            batch.requests.popleft()
             self._dead_letter(batch, request.items, reply.reason)
             return
         self._ceiling = max(min(self._ceiling, size // 2), self._floor)
@@ -186,15 +238,14 @@ class Delivery:
         if len(batch.records) > 1:
             self._halve_records(batch)
         else:
-            batch.requests.popleft()
-            batch.requests.extendleft(reversed(parts))
+            self._put_back(batch, *parts)
 
-    def _rejected(self, batch: _Batch, reply: Permanent) -> None:
+    def _rejected(self, request: Request, reply: Permanent) -> None:
+        batch = request.batch
         if reply.by_content and len(batch.records) > 1:
-            # One of them is the culprit: alone, it takes no neighbour with it.
-            self._replace_first([(record,) for record in batch.records])
+            # One of them is the culprit. Halves find it in a few requests, and it ends alone.
+            self._halve_records(batch)
             return
-        request = batch.requests.popleft()
         batch.outcomes[REJECTED] += request.items
         self._notices.warn(
             "destination rejected a request",
@@ -215,26 +266,30 @@ class Delivery:
         if request.items <= 1:
             return []
         parts = self._signal.split(request.payload, len(request.payload) // 2)
-        return [Request(part.payload, part.items) for part in parts] if len(parts) > 1 else []
+        if len(parts) == 1:
+            return []
+        return [Request(part.payload, part.items, request.batch) for part in parts]
 
     def _halve_records(self, batch: _Batch) -> None:
+        """Deliver the halves of a joined batch, none of which is under way, in its place."""
         middle = len(batch.records) // 2
-        self._replace_first([batch.records[:middle], batch.records[middle:]])
-
-    def _replace_first(self, groups: Sequence[Sequence[ReadRecord]]) -> None:
-        """Deliver groups of the first batch's records instead of the batch."""
-        self._batches.popleft()
-        self._batches.extendleft(_Batch(group) for group in reversed(groups))
+        position = self._batches.index(batch)
+        self._batches[position] = _Batch(batch.records[:middle])
+        self._batches.insert(position + 1, _Batch(batch.records[middle:]))
 
     def _close(self, batch: _Batch, outcome: str) -> None:
-        """End a batch early: what has no outcome yet gets this one."""
-        items = sum(record.items for record in batch.records)
-        batch.outcomes[outcome] += items - batch.outcomes.total()
-        batch.requests.clear()
+        """End a batch early: this is the outcome of what has none and isn't under way."""
+        decided = batch.outcomes.total() + sum(request.items for request in batch.under_way)
+        batch.outcomes[outcome] += sum(record.items for record in batch.records) - decided
+        batch.closed = outcome
+        batch.waiting.clear()
         self._settle_if_done(batch)
 
-    def _settle_if_done(self, batch: _Batch) -> None:
-        if batch.requests or self._batches[0] is not batch:
-            return
-        self._batches.popleft()
+    def _settle_if_done(self, batch: _Batch) -> bool:
+        """Whether the batch is answered for as a whole, and so no longer there."""
+        if batch.waiting or batch.under_way or batch not in self._batches:
+            return False
+        self._batches.remove(batch)
+        self._in_hand = None  # or an idle destination would keep its last request in memory
         self._account.settle(self._cursor, batch.records, batch.outcomes)
+        return True

@@ -1,19 +1,22 @@
-"""One destination: a thread that sends what its cursor reads."""
+"""One destination: threads that send what its cursor reads."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from spanmill.clock import Clock
-from spanmill.exporters.otlp.account import DELIVERED, EXPIRED, Account
+from spanmill.errors import SpanmillError
+from spanmill.exporters.otlp.account import DELIVERED, Account
 from spanmill.exporters.otlp.backoff import Backoff
-from spanmill.exporters.otlp.delivery import Delivery
+from spanmill.exporters.otlp.delivery import Delivery, Request
 from spanmill.exporters.otlp.notices import Notices
-from spanmill.exporters.otlp.outage import Outage
+from spanmill.exporters.otlp.outbox import Outbox
+from spanmill.exporters.otlp.send_window import SendWindow
 from spanmill.exporters.otlp.sender import Reply, Retry, Sender
 from spanmill.exporters.otlp.settings import DestinationSettings
 from spanmill.exporters.otlp.signals import OtlpSignal
@@ -21,8 +24,6 @@ from spanmill.journal.log import Cursor
 
 _log = logging.getLogger(__name__)
 
-_IDLE_SECONDS: Final = 60.0
-_FAULT_PAUSE_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.02
 _ABORT_SECONDS: Final = 0.5
 
@@ -38,9 +39,13 @@ class Flushed:
 
 
 class OtlpDestination:
-    """Delivers every record of its cursor, in order, with as many attempts as it takes.
+    """Delivers every record of its cursor, with as many attempts as it takes.
 
-    How long is up to the queue behind the cursor: what is too much for it expires, oldest first.
+    Up to `max_in_flight` requests are under way at once, each in a thread with a sender of its
+    own. One thread more than are sending waits for the next request, until there are all.
+    With one in flight requests go in the order of the records, with several they may pass each
+    other. How long a record waits is up to the queue behind the cursor: what is too much for it
+    expires, oldest first. What is under way takes `MAX_BYTES_IN_FLIGHT` besides, or one request.
     """
 
     def __init__(
@@ -48,65 +53,57 @@ class OtlpDestination:
         settings: DestinationSettings,
         *,
         cursor: Cursor,
-        sender: Sender,
+        make_sender: Callable[[], Sender],
         account: Account,
         clock: Clock,
         rng: Random,
     ) -> None:
         self.name: Final = settings.name
         self._timeout = settings.timeout
+        self._max_threads = settings.max_in_flight
         self._cursor = cursor
-        self._sender = sender
+        self._make_sender = make_sender
         self._account = account
         self._clock = clock
         self._signal = settings.signal
-        self._notices = Notices(settings.name, settings.signal, clock)
-        self._delivery = Delivery(cursor, account, self._notices, settings.max_request_bytes)
-        self._backoff = Backoff(settings.retry, rng)
-        signal = account.signal
-        self._outage = Outage(
-            clock,
-            whose={"destination": account.name, "signal": signal.name},
-            lost=f"destination lost, its {signal.items} are queued",
-            back="destination is back",
-            figure=f"expired_{signal.items}",
-            total=lambda: account.total(EXPIRED),
+        notices = Notices(settings.name, settings.signal, clock)
+        self._outbox = Outbox(
+            cursor=cursor,
+            account=account,
+            delivery=Delivery(cursor, account, notices, settings.max_request_bytes),
+            window=SendWindow(settings.max_in_flight),
+            backoff=Backoff(settings.retry, rng),
+            notices=notices,
+            clock=clock,
         )
-        self._attempts = 0
         self._sender_fault_told = False
-        self._expired_before = 0
-        self._expired_told = 0
-        self._stopping = threading.Event()
-        self._given_up = threading.Event()
         self._deadline = 0.0
         self._delivered_before_stop = 0
-        self._thread = threading.Thread(
-            target=self._run,
-            name=f"destination-{settings.signal.name}-{settings.name}",
-            daemon=True,
-        )
+        self._growing = threading.Lock()  # guards the following two
+        self._senders = [make_sender()]
+        self._threads = [self._thread(self._senders[0])]
 
     def start(self) -> None:
         """Begin to send."""
-        self._thread.start()
+        self._threads[0].start()
 
     def begin_stop(self, deadline: float) -> None:
         """Flush what is queued until `deadline` (monotonic seconds); the journal is closed."""
         self._delivered_before_stop = self._account.total(DELIVERED)
         self._deadline = deadline
-        self._stopping.set()
+        self._outbox.flush(deadline)
 
     def finish_stop(self) -> Flushed:
         """Wait until all is flushed or the deadline is reached, then give up and let go."""
-        while self._thread.is_alive() and self._clock.monotonic() < self._deadline:
+        while self._is_alive() and self._clock.monotonic() < self._deadline:
             if not self._cursor.queued_bytes:
                 self._cursor.close()
-            self._thread.join(_POLL_SECONDS)
-        self._given_up.set()
-        self._cursor.close()
-        self._sender.close()
-        if self._thread.is_alive():
-            self._thread.join(_ABORT_SECONDS)
+            self._join(_POLL_SECONDS)
+        self._outbox.give_up()
+        with self._growing:
+            for sender in self._senders:
+                sender.close()
+        self._join(_ABORT_SECONDS)
         items = self._account.total(DELIVERED) - self._delivered_before_stop
         return Flushed(self.name, self._signal, items, self._cursor.queued_items)
 
@@ -115,61 +112,51 @@ class OtlpDestination:
         self.begin_stop(deadline)
         return self.finish_stop()
 
-    def _run(self) -> None:
-        while not self._given_up.is_set():
+    def _thread(self, sender: Sender) -> threading.Thread:
+        return threading.Thread(
+            target=self._run,
+            args=(sender,),
+            name=f"destination-{self._signal.name}-{self.name}",
+            daemon=True,
+        )
+
+    def _is_alive(self) -> bool:
+        return any(thread.is_alive() for thread in tuple(self._threads))
+
+    def _join(self, seconds: float) -> None:
+        """Wait for all threads, so many seconds altogether."""
+        deadline = self._clock.monotonic() + seconds
+        for thread in tuple(self._threads):
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - self._clock.monotonic()))
+
+    def _run(self, sender: Sender) -> None:
+        while not self._outbox.given_up:
             try:
-                more = self._step()
+                request = self._outbox.next_request()
+                if request is None:
+                    return
+                self._send(request, sender)
             except Exception:  # noqa: BLE001 - a fault of ours must cost one request, not all
                 _log.exception(
                     f"a request could not be handled, its {self._signal.items} are given up",
                     extra={"destination": self.name, "signal": self._signal.name},
                 )
-                self._delivery.abandon()
-                self._attempts = 0
-                self._given_up.wait(_FAULT_PAUSE_SECONDS)
-            else:
-                if not more:
-                    return
 
-    def _step(self) -> bool:
-        """Send one request, or wait for one; False once nothing more will come."""
-        if request := self._delivery.next_request():
-            self._attempt(request.payload)
-            return True
-        stopping = self._stopping.is_set()
-        idle = 0.0 if stopping else _IDLE_SECONDS
-        if records := self._cursor.read(self._delivery.join_bytes, idle):
-            self._delivery.take(records)
-            return True
-        return not stopping
-
-    def _attempt(self, payload: bytes) -> None:
-        if self._attempts:
-            self._account.sent_again()
-        else:
-            self._expired_before = self._account.total(EXPIRED)
-        self._attempts += 1
+    def _send(self, request: Request, sender: Sender) -> None:
+        if len(self._threads) < self._max_threads and not self._outbox.is_watched:
+            self._add_thread()
         begun = self._clock.monotonic()
-        reply = self._reply_to(payload, self._time_for_request(begun))
-        self._account.took(self._clock.monotonic() - begun)
-        if isinstance(reply, Retry):
-            if not self._given_up.is_set():
-                self._failed(reply)
-            return
-        self._attempts = 0
-        self._sender_fault_told = False
-        self._backoff.reset()
-        self._tell_what_expired()
-        self._outage.answered()
-        self._delivery.answered(reply)
+        reply = self._reply_to(request.payload, sender)
+        self._outbox.ended(request, reply, self._clock.monotonic() - begun)
 
-    def _reply_to(self, payload: bytes, timeout: float) -> Reply:
+    def _reply_to(self, payload: bytes, sender: Sender) -> Reply:
         """The answer to a request; a fault of the sender is no reason to lose spans."""
         try:
-            return self._sender.send(payload, timeout)
+            reply = sender.send(payload, self._outbox.time_for_request(self._timeout))
         except Exception as error:  # noqa: BLE001 - what it may be is what we don't know
             # Once until there is an answer again; and not if we closed it ourselves meanwhile.
-            if not (self._sender_fault_told or self._given_up.is_set()):
+            if not (self._sender_fault_told or self._outbox.given_up):
                 self._sender_fault_told = True
                 _log.exception(
                     "the sender failed, its request will be sent again",
@@ -177,36 +164,30 @@ class OtlpDestination:
                 )
             # The content or its size may be what it fails on.
             return Retry(f"the sender failed: {type(error).__name__}", unanswered=True)
+        if not isinstance(reply, Retry):
+            self._sender_fault_told = False
+        return reply
 
-    def _failed(self, reply: Retry) -> None:
-        self._outage.failed(reply.reason)
-        if self._account.total(EXPIRED) > self._expired_before:
-            self._delivery.give_up_oldest()
-            self._attempts = 0
-        elif reply.unanswered:
-            self._delivery.halve()
-        self._wait(self._backoff.next_wait(reply.after))
-
-    def _tell_what_expired(self) -> None:
-        expired = self._account.total(EXPIRED)
-        if expired > self._expired_told and not self._outage.lasts:
-            self._notices.warn(
-                f"destination is too slow, its oldest {self._signal.items} expire",
-                **{f"expired_{self._signal.items}_total": expired},
-            )
-        self._expired_told = expired
-
-    def _wait(self, seconds: float) -> None:
-        if self._stopping.is_set():
-            if self._clock.monotonic() + seconds < self._deadline:
-                self._given_up.wait(seconds)
-            else:
-                self._given_up.set()
-        elif self._stopping.wait(seconds):
-            # The last chance: the first attempt now, the next ones in quick succession.
-            self._backoff.reset()
-
-    def _time_for_request(self, now: float) -> float:
-        if not self._stopping.is_set():
-            return self._timeout
-        return max(0.001, min(self._timeout, self._deadline - now))
+    def _add_thread(self) -> None:
+        """One more request may be under way; without a sender for it things go on as they are."""
+        with self._growing:
+            if self._outbox.given_up or len(self._threads) >= self._max_threads:
+                return
+            try:
+                sender = self._make_sender()
+            except SpanmillError as error:
+                self._max_threads = len(self._threads)
+                _log.warning(
+                    "no more requests can be in flight",
+                    extra={
+                        "destination": self.name,
+                        "signal": self._signal.name,
+                        "in_flight": self._max_threads,
+                        "reason": str(error),
+                    },
+                )
+                return
+            self._senders.append(sender)
+            thread = self._thread(sender)
+            thread.start()
+            self._threads.append(thread)

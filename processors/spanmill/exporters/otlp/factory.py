@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from random import Random
 from typing import TypeVar
@@ -68,6 +69,7 @@ def settings_of(
         timeout=config.timeout,
         max_request_bytes=config.max_request_bytes,
         max_queue_bytes=config.max_queue_bytes,
+        max_in_flight=config.max_in_flight,
         retry=RetrySettings(retry.initial_interval, retry.max_interval, retry.multiplier),
         tls=TlsSettings(tls.ca_file, tls.cert_file, tls.key_file) if tls else TlsSettings(),
         user_agent=f"spanmill/{version('spanmill')}",
@@ -91,11 +93,15 @@ def build_destination(
     rng: Random,
 ) -> OtlpDestination:
     """One destination, with its cursor and its part of the books; StartError if it can't be."""
-    sender = build_sender(settings, clock)
     signal = settings.signal
     account = Account(settings.name, signal, telemetry, registry.lock)
     cursor = journal.cursor(settings.name, signal.signal, settings.max_queue_bytes, account.expired)
     registry.before_snapshot(lambda: account.show_queue(cursor))
     return OtlpDestination(
-        settings, cursor=cursor, sender=sender, account=account, clock=clock, rng=rng
+        settings,
+        cursor=cursor,
+        make_sender=partial(build_sender, settings, clock),
+        account=account,
+        clock=clock,
+        rng=rng,
     )

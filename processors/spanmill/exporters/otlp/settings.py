@@ -45,3 +45,4 @@ class DestinationSettings:
     retry: RetrySettings
     tls: TlsSettings
     user_agent: str
+    max_in_flight: int = 1
