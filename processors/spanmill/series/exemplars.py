@@ -284,7 +284,16 @@ class HistogramExemplars:
 
     def exemplars(self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int) -> PackedExemplars:
         """By position in `rows`, then by bucket of this layout; values in units of `unit_ns`."""
-        records = self._pool.shown(self)
+        return self.packed(self.shown(), rows, layout, unit_ns)
+
+    def shown(self) -> Records:
+        """A copy of the records as they are now, within the pool's limit: (n,)."""
+        return self._pool.shown(self)
+
+    def packed(
+        self, records: Records, rows: npt.NDArray[np.int64], layout: int, unit_ns: int
+    ) -> PackedExemplars:
+        """What `exemplars` gives, from records that `shown` gave; it needs no lock any more."""
         row, finest = np.divmod(records["slot"], self._buckets)
         positions = np.full(len(self.entries) // self._buckets, -1)
         positions[rows] = np.arange(len(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,45 +32,43 @@ class PackedExemplars(Mapping[int, Mapping[int, Exemplar]]):
         values: npt.NDArray[np.float64],
         seconds: npt.NDArray[np.float64],
     ) -> None:
-        series, begins = np.unique(positions, return_index=True)
-        ends = np.append(begins[1:], len(positions))
-        self._ranges = dict(
-            zip(
-                series.tolist(),
-                map(slice, begins.tolist(), ends.tolist()),
-                strict=True,
-            )
-        )
-        self._positions = positions
-        self._buckets = buckets
-        self._trace_ids = trace_ids
-        self._span_ids = span_ids
-        self._values = values
-        self._seconds = seconds
+        self.positions = positions
+        self.buckets = buckets
+        self.trace_ids = trace_ids
+        self.span_ids = span_ids
+        self.values = values
+        self.seconds = seconds
+
+    @cached_property
+    def _ranges(self) -> dict[int, slice]:
+        series, begins = np.unique(self.positions, return_index=True)
+        ends = np.append(begins[1:], len(self.positions))
+        ranges = map(slice, begins.tolist(), ends.tolist())
+        return dict(zip(series.tolist(), ranges, strict=True))
 
     def part(self, chosen: npt.NDArray[np.int64]) -> PackedExemplars:
         """Those of the series at the positions `chosen`, int64 (m,), counted from 0 in its order.
 
         `chosen` ascends.
         """
-        begins = np.searchsorted(self._positions, chosen)
-        counts = np.searchsorted(self._positions, chosen, side="right") - begins
+        begins = np.searchsorted(self.positions, chosen)
+        counts = np.searchsorted(self.positions, chosen, side="right") - begins
         positions = np.repeat(np.arange(len(chosen)), counts)
         # Where each begins among those that are chosen, and among all.
         these = np.arange(len(positions)) + np.repeat(begins - np.cumsum(counts) + counts, counts)
         return PackedExemplars(
             positions=positions,
-            buckets=self._buckets[these],
-            trace_ids=self._trace_ids[these],
-            span_ids=self._span_ids[these],
-            values=self._values[these],
-            seconds=self._seconds[these],
+            buckets=self.buckets[these],
+            trace_ids=self.trace_ids[these],
+            span_ids=self.span_ids[these],
+            values=self.values[these],
+            seconds=self.seconds[these],
         )
 
     def __getitem__(self, position: int) -> Mapping[int, Exemplar]:
         these = self._ranges[position]
-        traces = self._trace_ids[these].tobytes().hex()
-        spans = self._span_ids[these].tobytes().hex()
+        traces = self.trace_ids[these].tobytes().hex()
+        spans = self.span_ids[these].tobytes().hex()
         return {
             bucket: Exemplar(
                 labels=(
@@ -81,9 +80,9 @@ class PackedExemplars(Mapping[int, Mapping[int, Exemplar]]):
             )
             for i, (bucket, value, seconds) in enumerate(
                 zip(
-                    self._buckets[these].tolist(),
-                    self._values[these].tolist(),
-                    self._seconds[these].tolist(),
+                    self.buckets[these].tolist(),
+                    self.values[these].tolist(),
+                    self.seconds[these].tolist(),
                     strict=True,
                 )
             )
