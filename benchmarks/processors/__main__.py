@@ -45,7 +45,7 @@ def main(arguments: Sequence[str], cpu_ns: Callable[[], int]) -> int:
         "requests by tenant": _EXAMPLES / "tenants.py",
         "apdex": _EXAMPLES / "apdex.py",
         "database time by statement": _EXAMPLES / "database_time.py",
-        "requests by tenant, one span at a time": Path(__file__).with_name("per_span.py"),
+        "requests by tenant, one span at a time": _EXAMPLES / "tenants_per_span.py",
     }
     try:
         sizes = {size: _batches(options.data, size) for size in (512, 8192)}

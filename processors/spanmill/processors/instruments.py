@@ -93,8 +93,11 @@ class Counter:
         groups = self._series.group(batch, labels, where)
         if not groups.labels:
             return
-        given = _amounts(batch, amounts, where, weighted)
-        sums = groups.counts.astype(np.float64) if given is None else groups.sums(given)
+        given = _amounts(batch, amounts, weighted=weighted)
+        if given is None:
+            sums = groups.counts.astype(np.float64)
+        else:
+            sums = groups.sums(groups.of_rows(given))
         if amounts is not None and not (np.isfinite(sums) & (sums >= 0)).all():
             raise DeclarationError(
                 f"{self.name}: a counter only grows, so amounts must be numbers of 0 or more"
@@ -159,10 +162,8 @@ class Histogram:
             return
         given = batch.duration if values is None else _whole(self.name, values, len(batch))
         weights = batch.weight if weighted else np.ones(len(batch))
-        if where is not None:
-            given, weights = given[where], weights[where]
         rows = groups.spread(self._series.rows(groups.labels, groups.counts))
-        self._column.observe(rows, given, weights)
+        self._column.observe(rows, groups.of_rows(given), groups.of_rows(weights))
 
     def observe_one(
         self, labels: Sequence[AttributeValue], value: int, weight: float = 1.0
@@ -250,22 +251,14 @@ class LatestValues:
 
 
 def _amounts(
-    batch: SpanBatch,
-    amounts: npt.NDArray[np.generic] | None,
-    where: Where,
-    weighted: bool,
+    batch: SpanBatch, amounts: npt.NDArray[np.generic] | None, *, weighted: bool
 ) -> npt.NDArray[np.float64] | None:
-    """What each chosen span adds; None where that is 1."""
-    if amounts is not None:
-        _check_shape(amounts, len(batch), "amounts")
-        given = amounts.astype(np.float64)
-        if weighted:
-            given *= batch.weight
-    elif weighted:
-        given = batch.weight
-    else:
-        return None
-    return given if where is None else given[where]
+    """What each span adds; None where that is 1."""
+    if amounts is None:
+        return batch.weight if weighted else None
+    _check_shape(amounts, len(batch), "amounts")
+    given = amounts.astype(np.float64)
+    return given * batch.weight if weighted else given
 
 
 def _whole(metric: str, values: npt.NDArray[np.generic], spans: int) -> npt.NDArray[np.uint64]:

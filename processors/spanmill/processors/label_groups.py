@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from spanmill.series.label_values import MAX_LENGTH, label_value
 from spanmill.series.snapshot import LabelValues
 from spanmill.spans.batch import Coded
 
+Number = TypeVar("Number", bound=np.generic)
 Label = Coded[Any] | str
 """Where a label's values are from: a coded column, or one text for all rows."""
 
@@ -34,6 +35,7 @@ class LabelGroups:
     - `counts`: int64 (k,), how many rows each has.
     - `key`: (m,), a number below `size` for each row, equal in a group.
     - `present`: int64 (k,), the key of each group.
+    - `chosen`: int64 (m,), the rows of the batch; None where it is all of them.
     """
 
     labels: list[LabelValues]
@@ -41,6 +43,11 @@ class LabelGroups:
     key: npt.NDArray[np.int64]
     size: int
     present: npt.NDArray[np.int64]
+    chosen: npt.NDArray[np.int64] | None
+
+    def of_rows(self, column: npt.NDArray[Number]) -> npt.NDArray[Number]:
+        """What the m rows have in a column of the batch."""
+        return column if self.chosen is None else column.take(self.chosen)
 
     def sums(self, amounts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The sum of `amounts` (m,) in each group: float64 (k,)."""
@@ -72,7 +79,7 @@ def label_groups(
             columns.append(label_value(label))
             continue
         _check_rows(label, spans)
-        codes = label.codes if chosen is None else label.codes[chosen]
+        codes = label.codes if chosen is None else label.codes.take(chosen)
         radix = len(label.values) + 1
         if size * radix > _MAX_KEY:
             dense, key = np.unique(key, return_inverse=True)
@@ -86,11 +93,11 @@ def label_groups(
     if size <= 4 * rows + _SPARE:
         # Counting into a table of all keys is several times as fast as sorting them.
         table = np.bincount(key, minlength=size)
-        present = np.flatnonzero(table)
-        counts = table[present]
+        present = table.nonzero()[0]
+        counts = table.take(present)
         a_row = np.empty(size, np.int64)
         a_row[key] = np.arange(rows)
-        first = a_row[present]
+        first = a_row.take(present)
     else:
         _, first, key, counts = np.unique(
             key, return_index=True, return_inverse=True, return_counts=True
@@ -98,8 +105,8 @@ def label_groups(
         size = len(first)
         present = np.arange(size)
     if chosen is not None:
-        first = chosen[first]
-    return LabelGroups(_label_sets(columns, first), counts, key, size, present)
+        first = chosen.take(first)
+    return LabelGroups(_label_sets(columns, first), counts, key, size, present, chosen)
 
 
 def _label_sets(columns: Sequence[_Texts | str], rows: npt.NDArray[np.int64]) -> list[LabelValues]:
@@ -109,7 +116,7 @@ def _label_sets(columns: Sequence[_Texts | str], rows: npt.NDArray[np.int64]) ->
     values = [
         repeat(column, len(rows))
         if isinstance(column, str)
-        else [column[1][code] for code in column[0][rows].tolist()]
+        else [column[1][code] for code in column[0].take(rows).tolist()]
         for column in columns
     ]
     return list(zip(*values, strict=True))
@@ -130,7 +137,7 @@ def _chosen(where: npt.NDArray[np.bool_], spans: int) -> npt.NDArray[np.int64]:
             f"where must be a bool for each of the {spans} spans; given {where.dtype} of shape "
             f"{where.shape}"
         )
-    return np.flatnonzero(where)
+    return where.nonzero()[0]
 
 
 def _check_rows(label: object, spans: int) -> None:

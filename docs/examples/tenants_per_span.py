@@ -1,11 +1,11 @@
-"""Requests by tenant, one span at a time: what docs/examples/tenants.py does with columns."""
+"""Requests by tenant, one span at a time."""
 
 from __future__ import annotations
 
 from spanmill.processors import Metrics, PerSpan, Span
 
 
-class TenantsPerSpan(PerSpan):
+class Tenants(PerSpan):
     attributes = ("tenant.id",)
 
     def __init__(self, metrics: Metrics) -> None:
