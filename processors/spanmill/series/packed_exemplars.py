@@ -36,7 +36,7 @@ class PackedExemplars(Mapping[int, Mapping[int, Exemplar]]):
         self.buckets = buckets
         self.trace_ids = trace_ids
         self.span_ids = span_ids
-        self.values = values
+        self.observed = values
         self.seconds = seconds
 
     @cached_property
@@ -61,7 +61,7 @@ class PackedExemplars(Mapping[int, Mapping[int, Exemplar]]):
             buckets=self.buckets[these],
             trace_ids=self.trace_ids[these],
             span_ids=self.span_ids[these],
-            values=self.values[these],
+            values=self.observed[these],
             seconds=self.seconds[these],
         )
 
@@ -81,7 +81,7 @@ class PackedExemplars(Mapping[int, Mapping[int, Exemplar]]):
             for i, (bucket, value, seconds) in enumerate(
                 zip(
                     self.buckets[these].tolist(),
-                    self.values[these].tolist(),
+                    self.observed[these].tolist(),
                     self.seconds[these].tolist(),
                     strict=True,
                 )

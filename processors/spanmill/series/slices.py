@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.series.exemplar_records import Records
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import LabelSets
 from spanmill.series.packed_exemplars import PackedExemplars
@@ -22,7 +23,7 @@ from spanmill.series.snapshot import (
     Values,
 )
 
-SLICE_ROWS: Final = 4_096
+SLICE_ROWS: Final = 2_048
 """Series that are copied in one hold of the lock: a millisecond or two with native histograms."""
 
 
@@ -47,9 +48,15 @@ class ValueSource(Protocol):
 
 
 class ExemplarSource(Protocol):
-    """What keeps the exemplars of a histogram."""
+    """What keeps the exemplars of a histogram: a copy needs the lock, its order doesn't."""
 
-    def exemplars(self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int) -> PackedExemplars:
+    def shown(self) -> Records:
+        """A copy of the records as they are now: (n,)."""
+        ...
+
+    def packed(
+        self, records: Records, rows: npt.NDArray[np.int64], layout: int, unit_ns: int
+    ) -> PackedExemplars:
         """By position in `rows`, then by bucket of this layout; values in units of `unit_ns`."""
         ...
 
@@ -137,7 +144,7 @@ class ValuesFamily:
         def data(positions: npt.NDArray[np.int64], _rows: npt.NDArray[np.int64]) -> Values:
             return Values(values[shown.order[positions]])
 
-        return _begin(moment, shown, self.family, self.dialect, data)
+        return _begin(moment, shown, self.family, self.dialect, data, lambda: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +168,23 @@ class HistogramFamily:
         """Take the family at this moment, under the lock; the slices are taken later."""
         shown = moment.shown(self.label_sets)
         native = self.native and moment.native
-        source = self.exemplars if moment.exemplars else None
         packed: PackedExemplars | None = None
 
-        def data(positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Histograms:
+        def prepare() -> None:
             nonlocal packed
-            if packed is None and source is not None:
+            if self.exemplars is not None and moment.exemplars:
+                with moment.lock:
+                    records = self.exemplars.shown()
                 in_order = shown.rows[shown.order]
-                packed = source.exemplars(in_order, self.layout, self.unit_ns)
+                packed = self.exemplars.packed(records, in_order, self.layout, self.unit_ns)
+
+        def data(positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Histograms:
             histograms = self.column.snapshot(rows, self.layout, self.unit_ns, native)
             if packed is None:
                 return histograms
             return replace(histograms, exemplars=packed.part(positions))
 
-        return _begin(moment, shown, self.family, self.dialect, data)
+        return _begin(moment, shown, self.family, self.dialect, data, prepare)
 
 
 TakeData = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Values | Histograms]
@@ -187,8 +197,9 @@ def _begin(
     family: Family,
     dialect: LabelDialect | None,
     data: TakeData,
+    prepare: Callable[[], None],
 ) -> Iterator[FamilySnapshot]:
-    slices = _slices(moment, shown, family, dialect, data)
+    slices = _slices(moment, shown, family, dialect, data, prepare)
     return slices if len(shown) > moment.slice_rows else iter(list(slices))
 
 
@@ -198,6 +209,7 @@ def _slices(
     family: Family,
     dialect: LabelDialect | None,
     data: TakeData,
+    prepare: Callable[[], None],
 ) -> Iterator[FamilySnapshot]:
     """The series of a family in order of creation, some in each hold of the lock.
 
@@ -205,6 +217,7 @@ def _slices(
     set that came back has another row, or its row another created stamp.
     """
     label_sets = shown.label_sets
+    prepare()
     for begin in range(0, len(shown), moment.slice_rows):
         these = shown.order[begin : begin + moment.slice_rows]
         with moment.lock:
