@@ -40,6 +40,7 @@ class Metrics:
         self._groups: dict[tuple[str, ...], SeriesRows] = {}
         self._instruments: list[Counter | Histogram | Gauge] = []
         self._closed = False
+        self._lent = False
 
     def counter(
         self, name: str, text: str, labels: Sequence[str] = (), *, unit: str = ""
@@ -96,9 +97,19 @@ class Metrics:
         self._registry.expose_family(declared, snapshot)
         return self._declared(Gauge(name, series, column))
 
+    @property
+    def registry(self) -> Registry:
+        """The registry itself, for the built-in processors, which keep columns of their own."""
+        self._lent = True
+        return self._registry
+
     def names(self) -> list[str]:
-        """The metrics that were declared."""
+        """The metrics that were declared here."""
         return [instrument.name for instrument in self._instruments]
+
+    def any_declared(self) -> bool:
+        """Whether a metric was declared here, or can have been in the registry itself."""
+        return self._lent or bool(self._instruments)
 
     def close(self) -> None:
         """Take no further declarations."""

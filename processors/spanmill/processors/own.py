@@ -74,7 +74,7 @@ def shape_problem(processor: object, metrics: Metrics) -> str | None:
         _attributes_problem(getattr(processor, "attributes", None))
         or _method_problem(processor, "observe", "batch")
         or _method_problem(processor, "tick", "now_ns")
-        or (None if metrics.names() else _NO_METRIC)
+        or (None if metrics.any_declared() else _NO_METRIC)
     )
 
 
