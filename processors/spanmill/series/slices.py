@@ -120,6 +120,20 @@ class Moment:
         return shown
 
 
+class SliceData(Protocol):
+    """What the series of one family show."""
+
+    def prepare(self) -> None:
+        """Take what all slices need; called once, before the first of them."""
+        ...
+
+    def take(
+        self, positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> Values | Histograms:
+        """A copy for some series, by position in order of creation and by row; under the lock."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ValuesFamily:
     """A column that is shown as a family, under the labels of a dialect where one is given.
@@ -139,12 +153,20 @@ class ValuesFamily:
         shown = moment.shown(self.label_sets)
         if self.where is not None:
             shown = shown.where(self.where.values(shown.rows) != 0)
-        values = self.column.values(shown.rows)
+        data = _ValuesData(shown, self.column.values(shown.rows))
+        return Slices(moment, shown, self.family, self.dialect, data).begin()
 
-        def data(positions: npt.NDArray[np.int64], _rows: npt.NDArray[np.int64]) -> Values:
-            return Values(values[shown.order[positions]])
 
-        return _begin(moment, shown, self.family, self.dialect, data, lambda: None)
+class _ValuesData:
+    def __init__(self, shown: ShownRows, values: npt.NDArray[np.float64]) -> None:
+        self._shown = shown
+        self._values = values
+
+    def prepare(self) -> None:
+        self._values = self._values[self._shown.order]
+
+    def take(self, positions: npt.NDArray[np.int64], _rows: npt.NDArray[np.int64]) -> Values:
+        return Values(self._values[positions])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,73 +189,77 @@ class HistogramFamily:
     def begin(self, moment: Moment) -> Iterator[FamilySnapshot]:
         """Take the family at this moment, under the lock; the slices are taken later."""
         shown = moment.shown(self.label_sets)
-        native = self.native and moment.native
-        packed: PackedExemplars | None = None
-
-        def prepare() -> None:
-            nonlocal packed
-            if self.exemplars is not None and moment.exemplars:
-                with moment.lock:
-                    records = self.exemplars.shown()
-                in_order = shown.rows[shown.order]
-                packed = self.exemplars.packed(records, in_order, self.layout, self.unit_ns)
-
-        def data(positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Histograms:
-            histograms = self.column.snapshot(rows, self.layout, self.unit_ns, native)
-            if packed is None:
-                return histograms
-            return replace(histograms, exemplars=packed.part(positions))
-
-        return _begin(moment, shown, self.family, self.dialect, data, prepare)
+        data = _HistogramData(self, moment, shown)
+        return Slices(moment, shown, self.family, self.dialect, data).begin()
 
 
-TakeData = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Values | Histograms]
-"""What series show: by their positions in order of creation, and by their rows."""
+class _HistogramData:
+    def __init__(self, family: HistogramFamily, moment: Moment, shown: ShownRows) -> None:
+        self._family = family
+        self._moment = moment
+        self._shown = shown
+        self._exemplars: PackedExemplars | None = None
+
+    def prepare(self) -> None:
+        family = self._family
+        if family.exemplars is None or not self._moment.exemplars:
+            return
+        with self._moment.lock:
+            records = family.exemplars.shown()
+        rows = self._shown.rows[self._shown.order]
+        self._exemplars = family.exemplars.packed(records, rows, family.layout, family.unit_ns)
+
+    def take(self, positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Histograms:
+        family = self._family
+        native = family.native and self._moment.native
+        histograms = family.column.snapshot(rows, family.layout, family.unit_ns, native)
+        if self._exemplars is None:
+            return histograms
+        return replace(histograms, exemplars=self._exemplars.part(positions))
 
 
-def _begin(
-    moment: Moment,
-    shown: ShownRows,
-    family: Family,
-    dialect: LabelDialect | None,
-    data: TakeData,
-    prepare: Callable[[], None],
-) -> Iterator[FamilySnapshot]:
-    slices = _slices(moment, shown, family, dialect, data, prepare)
-    return slices if len(shown) > moment.slice_rows else iter(list(slices))
-
-
-def _slices(
-    moment: Moment,
-    shown: ShownRows,
-    family: Family,
-    dialect: LabelDialect | None,
-    data: TakeData,
-    prepare: Callable[[], None],
-) -> Iterator[FamilySnapshot]:
+@dataclass(frozen=True, slots=True)
+class Slices:
     """The series of a family in order of creation, some in each hold of the lock.
 
     A series whose label set has lost its row meanwhile is left out. Nothing comes twice: a label
     set that came back has another row, or its row another created stamp.
     """
-    label_sets = shown.label_sets
-    prepare()
-    for begin in range(0, len(shown), moment.slice_rows):
-        these = shown.order[begin : begin + moment.slice_rows]
-        with moment.lock:
-            there = np.flatnonzero(
-                label_sets.still_shown(shown.rows[these], shown.created_ns[these])
-            )
-            these = these[there]
-            rows = shown.rows[these]
-            labels = label_sets.labels(rows)
-            taken = data(begin + there, rows)
-        if dialect is not None:
-            labels = [values and dialect.values(values) for values in labels]
-        yield FamilySnapshot(
-            family=family,
-            label_names=dialect.names if dialect is not None else label_sets.names,
-            labels=labels,
-            created=shown.created_ns[these] / 1e9,
-            data=taken,
-        )
+
+    moment: Moment
+    shown: ShownRows
+    family: Family
+    dialect: LabelDialect | None
+    data: SliceData
+
+    def begin(self) -> Iterator[FamilySnapshot]:
+        """The slices, where there are several; otherwise all of it, taken now."""
+        slices = self._taken()
+        return slices if len(self.shown) > self.moment.slice_rows else iter(list(slices))
+
+    def _taken(self) -> Iterator[FamilySnapshot]:
+        shown, label_sets = self.shown, self.shown.label_sets
+        self.data.prepare()
+        for begin in range(0, len(shown), self.moment.slice_rows):
+            these = shown.order[begin : begin + self.moment.slice_rows]
+            with self.moment.lock:
+                there = np.flatnonzero(
+                    label_sets.still_shown(shown.rows[these], shown.created_ns[these])
+                )
+                these = these[there]
+                rows = shown.rows[these]
+                labels = label_sets.labels(rows)
+                data = self.data.take(begin + there, rows)
+            yield self._snapshot(labels, shown.created_ns[these] / 1e9, data)
+
+    def _snapshot(
+        self,
+        labels: list[LabelValues | None],
+        created: npt.NDArray[np.float64],
+        data: Values | Histograms,
+    ) -> FamilySnapshot:
+        names = self.shown.label_sets.names
+        if self.dialect is not None:
+            names, translate = self.dialect.names, self.dialect.values
+            labels = [values and translate(values) for values in labels]
+        return FamilySnapshot(self.family, names, labels, created, data)
