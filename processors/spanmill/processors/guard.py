@@ -51,6 +51,7 @@ class GuardedProcessor(Generic[Batch]):
         self.attributes = attributes
         """The span attributes that it reads as columns."""
         self._errors = telemetry.processor_errors
+        self._errors.add(0, name)  # so that rate() sees the first one
         self._max_failures = max_failures
         self._elapsed_ns = elapsed_ns
         self._failures = {_OBSERVE: 0, _TICK: 0}
