@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.limits.flood import flood_cost
+from benchmarks.limits.scale import bytes_a_label_set, calls_at
 from benchmarks.limits.shares import shares
 from benchmarks.limits.streams import Stream
 
@@ -18,6 +19,8 @@ STREAMS: Final = (
     Stream("flatter (exponent 0.8), drifting", exponent=0.8, changing=20),
 )
 
+_SCALE_TICKS: Final = 60
+
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table as Markdown."""
@@ -26,7 +29,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--ticks", type=int, default=360, help="of 10 s each (default: 360)")
     parser.add_argument("--seed", type=int, default=1, help="of the stream (default: 1)")
     parser.add_argument("--flood", type=int, metavar="N", help="the cost of N new label sets")
+    parser.add_argument("--scale", type=int, metavar="N", help="what N label sets take")
     options = parser.parse_args(arguments)
+    if options.scale:
+        print(f"a label set beside its texts: {bytes_a_label_set(options.scale):.0f} bytes")
+        print("| call | calls | average ms | longest ms |")
+        print("|---|---|---|---|")
+        for calls in calls_at(options.scale, _SCALE_TICKS):
+            cells = f"{calls.calls:,} | {calls.average:.2f} | {calls.longest:.1f}"
+            print(f"| {calls.what} | {cells} |", flush=True)
+        return 0
     if options.flood:
         cost = flood_cost(options.flood)
         print(f"a new label set in overflow: {cost.new:.1f} µs; a tick: {cost.tick:.0f} ms")

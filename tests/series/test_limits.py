@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from series.label_traffic import IDLE, SECOND, TICK, Traffic
 from spanmill.series.label_sets import LEAVING_NS
-from spanmill.series.limits import MOST_PROMOTED, clearly_busier, foremost
+from spanmill.series.limits import MOST_PROMOTED, clearly_busier
 
 amounts = st.floats(0, 1e9, allow_nan=False)
 
@@ -272,23 +272,6 @@ def test_the_total_is_the_same_in_any_order_even_where_the_first_take_free_rows(
             parts.send(interval[::-1][i : i + size])
         assert sum(whole.series().values()) == sum(parts.series().values())
     assert sum(whole.series().values()) == sum(map(len, intervals))
-
-
-@given(
-    st.lists(st.sampled_from([0.0, 1.0, 2.0, 2.5]), max_size=60),
-    st.integers(0, 70),
-    st.integers(1, 70),
-)
-def test_the_foremost_are_those_that_sorting_all_finds(
-    amounts: list[float], most: int, distinct: int
-) -> None:
-    hashes = np.array([(i * 7919) % distinct for i in range(len(amounts))], np.uint64)
-    found = foremost(np.array(amounts), lambda i: hashes[i], most).tolist()
-    best = sorted(range(len(amounts)), key=lambda i: (-amounts[i], int(hashes[i]), i))
-    assert [(amounts[i], hashes[i]) for i in found] == [
-        (amounts[i], hashes[i]) for i in best[:most]
-    ]
-    assert len(set(found)) == len(found)
 
 
 def test_free_rows_are_given_away_bit_by_bit() -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from spanmill.series.busiest import Busiest
 from spanmill.series.demand import Demand, DemandWindow, Own
+from spanmill.series.foremost import foremost, ranks_of
 from spanmill.series.label_hashes import LabelHasher, RowHashes
 from spanmill.series.snapshot import LabelValues
 
@@ -138,7 +139,9 @@ class Tail:
         pairs = min(_LOOKAHEAD * self._most_exchanged, len(rest), len(holders.rows))
         order = self._foremost(rest, pairs)
         rows = holders.rows
-        least = foremost(-holders.traffic, lambda i: self._row_hashes.of_label_sets(rows[i]), pairs)
+        least = foremost(
+            ~ranks_of(holders.traffic), lambda i: self._row_hashes.of_label_sets(rows[i]), pairs
+        )
         active = np.isin(order, came)
         exchanged = self._exchanged(now_ns, order, active, holders.traffic[least])
         return Exchange(
@@ -173,9 +176,8 @@ class Tail:
 
     def _foremost(self, slots: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
         """The busiest of some slots, in order."""
-        return slots[
-            foremost(self._busiest.counts(slots), lambda i: self._hashes[slots[i], 0], most)
-        ]
+        ranks = ranks_of(self._busiest.counts(slots))
+        return slots[foremost(ranks, lambda i: self._hashes[slots[i], 0], most)]
 
     def _take_hashes(
         self,
@@ -217,43 +219,3 @@ class _RowRounds:
         self._is_first &= not last
         seen = min(self._seen, len(holders.rows)) if self._is_first else len(holders.rows)
         return Own(self._row_hashes.at(rows), last, len(holders.rows), seen)
-
-
-def foremost(
-    amounts: npt.NDArray[np.float64],
-    hashes: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.uint64]],
-    most: int,
-) -> npt.NDArray[np.int64]:
-    """The positions of the largest amounts, in order; among equals the smaller hash comes first.
-
-    `amounts` is (n,), `hashes` gives those of positions. Only what is found is sorted, and the
-    result is the same on every machine: values are partitioned, never positions, of which equals
-    could come as they like.
-    """
-    if most <= 0:
-        return np.zeros(0, np.int64)
-    if most < len(amounts):
-        least = np.partition(amounts, -most)[-most]
-        above, equal = np.flatnonzero(amounts > least), np.flatnonzero(amounts == least)
-        if most - len(above) < len(equal):
-            equal = _smallest(equal, hashes(equal), most - len(above))
-        found = np.concatenate((above, equal))
-    else:
-        found = np.arange(len(amounts))
-    return found[np.lexsort((hashes(found), -amounts[found]))]
-
-
-def _smallest(
-    positions: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], most: int
-) -> npt.NDArray[np.int64]:
-    """The positions with the smallest hashes, so many of them; both are (n,)."""
-    # Unknown hashes may be most of them; a partition among many equals takes ten times as long.
-    unknown: npt.NDArray[np.int64] = positions[hashes == 0][:most]
-    most -= len(unknown)
-    if not most:
-        return unknown
-    known = hashes != 0
-    positions, hashes = positions[known], hashes[known]
-    bound = np.partition(hashes, most - 1)[most - 1]
-    found: npt.NDArray[np.int64] = np.concatenate((unknown, positions[hashes <= bound][:most]))
-    return found
