@@ -85,17 +85,14 @@ def check_processor(
 
 
 def _check_counts(subject: Subject) -> None:
-    if not Trial(subject.make).figures() and not any(
-        map(any, subject.after(subject.spans).values())
-    ):
-        trial = Trial(subject.make)
-        trial.observe(trial.batch(subject.spans))
-        trial.tick(NOW + 10 * _SECOND, "after spans")
-        if not trial.figures():
-            raise ContractError(
-                "shows nothing after the spans that it is checked with: give check_processor "
-                "spans=[…] that it has something to do with"
-            )
+    trial = Trial(subject.make)
+    trial.observe(trial.batch(subject.spans))
+    trial.tick(NOW + 10 * _SECOND, "after spans")
+    if not any(map(any, trial.figures().values())):
+        raise ContractError(
+            "shows nothing after the spans that it is checked with: give check_processor "
+            "spans=[…] that it has something to do with"
+        )
 
 
 def _check_deterministic(subject: Subject) -> None:
