@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -23,6 +24,7 @@ from exposition_examples import (
 from spanmill.exporters.exposition import Format, load_renderer, render
 from spanmill.exporters.exposition.chunks import CHUNK_BYTES
 from spanmill.exporters.exposition.numbers import number_texts
+from spanmill.series.packed_exemplars import PackedExemplars
 from spanmill.series.snapshot import (
     Exemplar,
     FamilySnapshot,
@@ -271,3 +273,42 @@ def test_arrays_that_contradict_each_other_are_refused(kernel: ModuleType) -> No
     for form in (Format.TEXT, Format.PROTOBUF):
         with pytest.raises(ValueError, match="series"):
             b"".join(render([torn], form, created_timestamps=False, kernel=kernel))
+
+
+@st.composite
+def packed_exemplars(draw: st.DrawFn, series: int, buckets: int) -> PackedExemplars:
+    places = sorted(draw(st.sets(st.integers(0, series * buckets - 1))))
+    n = len(places)
+    seconds = st.sampled_from([0.0, 1.5, 1_700_000_000.123456, 1_700_000_001.0])
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    return PackedExemplars(
+        positions=np.array(places, np.int64) // buckets,
+        buckets=np.array(places, np.int64) % buckets,
+        trace_ids=rng.integers(0, 256, (n, 16)).astype(np.uint8),
+        span_ids=rng.integers(0, 256, (n, 8)).astype(np.uint8),
+        values=np.array(draw(st.lists(any_number, min_size=n, max_size=n)), np.float64),
+        seconds=np.array(draw(st.lists(seconds, min_size=n, max_size=n)), np.float64),
+    )
+
+
+@given(packed_exemplars(series=3, buckets=4))
+def test_exemplars_in_arrays_are_shown_like_others(exemplars: PackedExemplars) -> None:
+    """The reference, with an object for each, against the arrays' own way."""
+    kernel = renderer()
+    shown = histogram_family(
+        "h",
+        (0.1, 0.2, 0.3),
+        [[1, 2, 3, 4]] * 3,
+        [1.5, 2.5, 3.5],
+        names=("a",),
+        labels=[("1",), ("2",), ("3",)],
+        native=packed_native([native(0, 1, [1, 2, 7])] * 3),
+        exemplars=exemplars,
+    )
+    assert isinstance(shown.data, Histograms)
+    plainly = replace(shown, data=replace(shown.data, exemplars=dict(exemplars)))
+    for form in Format:
+        wanted = b"".join(render([plainly], form, created_timestamps=False))
+        for each in (kernel, None):
+            found = render([shown], form, created_timestamps=False, kernel=each)
+            assert b"".join(found) == wanted

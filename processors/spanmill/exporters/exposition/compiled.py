@@ -14,8 +14,11 @@ from spanmill.exporters.exposition.chunks import CHUNK_BYTES
 from spanmill.exporters.exposition.histograms import cumulative_counts
 from spanmill.exporters.exposition.lines import OVERFLOW_TEXT, Sample, Suffixes
 from spanmill.exporters.exposition.numbers import number_texts
+from spanmill.exporters.exposition.packed_exemplars import packed_messages
 from spanmill.exporters.exposition.protobuf import ReferenceMetrics
 from spanmill.exporters.exposition.protobuf_histograms import (
+    as_bucket_exemplar,
+    as_native_exemplar,
     bucket_exemplar_field,
     native_exemplar_fields,
 )
@@ -25,6 +28,7 @@ from spanmill.exporters.exposition.protobuf_messages import (
     label_name_field,
 )
 from spanmill.kernels import load_kernel
+from spanmill.series.packed_exemplars import PackedExemplars
 from spanmill.series.snapshot import (
     OVERFLOW_LABELS,
     Exemplar,
@@ -113,7 +117,10 @@ class CompiledMetrics:
         if isinstance(data, Histograms):
             values, bounds, sums = cumulative_counts(data), np.array(data.bounds), data.sums
             native = data.native if isinstance(data.native, PackedNative) else None
-            fields = _histogram_exemplars(data.exemplars, len(bounds), native is not None)
+            if isinstance(data.exemplars, PackedExemplars):
+                fields = _packed_exemplars(data.exemplars, len(bounds), native is not None)
+            else:
+                fields = _histogram_exemplars(data.exemplars, len(bounds), native is not None)
         else:
             values = data.values[:, np.newaxis]
             if is_counter:
@@ -158,6 +165,19 @@ def _histogram_exemplars(
                 fields[first + bucket] = bucket_exemplar_field(exemplar)
         if native:
             fields[first + bounds + 1] = b"".join(native_exemplar_fields(by_bucket))
+    return fields
+
+
+def _packed_exemplars(exemplars: PackedExemplars, bounds: int, native: bool) -> dict[int, bytes]:
+    """As above; those of columns have no buckets past the bounds, and each has its moment."""
+    messages = packed_messages(exemplars)
+    places = exemplars.positions * (bounds + 2) + exemplars.buckets
+    fields = dict(zip(places.tolist(), map(as_bucket_exemplar, messages), strict=True))
+    if native:
+        behind = exemplars.positions * (bounds + 2) + bounds + 1
+        in_time = np.lexsort((exemplars.seconds, exemplars.positions)).tolist()
+        for i, place in zip(in_time, behind[in_time].tolist(), strict=True):
+            fields[place] = fields.get(place, b"") + as_native_exemplar(messages[i])
     return fields
 
 

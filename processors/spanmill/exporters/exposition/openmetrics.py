@@ -24,6 +24,8 @@ from spanmill.exporters.exposition.lines import (
     sample_values,
     samples,
 )
+from spanmill.exporters.exposition.packed_exemplars import packed_texts
+from spanmill.series.packed_exemplars import PackedExemplars
 from spanmill.series.snapshot import (
     Family,
     FamilySnapshot,
@@ -97,6 +99,8 @@ def _exemplars(snapshot: FamilySnapshot, kind: FamilyType) -> Suffixes:
         exemplars = data.exemplars.items() if kind == "counter" else ()
         return {series: {0: exemplar_text(exemplar)} for series, exemplar in exemplars}
     buckets = len(data.bounds) + 1
+    if isinstance(data.exemplars, PackedExemplars):
+        return _packed_exemplars(data.exemplars)
     return {
         series: {
             bucket: exemplar_text(exemplar)
@@ -105,3 +109,12 @@ def _exemplars(snapshot: FamilySnapshot, kind: FamilyType) -> Suffixes:
         }
         for series, exemplars in data.exemplars.items()
     }
+
+
+def _packed_exemplars(exemplars: PackedExemplars) -> Suffixes:
+    """As above; those of columns have no buckets past the bounds."""
+    suffixes: dict[int, dict[int, str]] = {}
+    places = zip(exemplars.positions.tolist(), exemplars.buckets.tolist(), strict=True)
+    for (series, bucket), text in zip(places, packed_texts(exemplars), strict=True):
+        suffixes.setdefault(series, {})[bucket] = text
+    return suffixes

@@ -158,14 +158,24 @@ def _native(native: NativeBuckets, sides: tuple[_Side, ...], whole: bool) -> Ite
 
 def bucket_exemplar_field(exemplar: Exemplar) -> bytes:
     """The field `exemplar` of a `Bucket`."""
-    return length_delimited(_BUCKET_EXEMPLAR, exemplar_message(exemplar))
+    return as_bucket_exemplar(exemplar_message(exemplar))
+
+
+def as_bucket_exemplar(message: bytes) -> bytes:
+    """An `Exemplar` as the field `exemplar` of a `Bucket`."""
+    return length_delimited(_BUCKET_EXEMPLAR, message)
+
+
+def as_native_exemplar(message: bytes) -> bytes:
+    """An `Exemplar` as one of the field `exemplars` of a native histogram."""
+    return length_delimited(_EXEMPLARS, message)
 
 
 def native_exemplar_fields(exemplars: Mapping[int, Exemplar]) -> Iterator[bytes]:
     """The `exemplars` fields: in the order of time and each with its moment, as they must be."""
     stamped = (exemplar for exemplar in exemplars.values() if not math.isnan(exemplar.seconds))
     for exemplar in sorted(stamped, key=_MOMENT):
-        yield length_delimited(_EXEMPLARS, exemplar_message(exemplar))
+        yield as_native_exemplar(exemplar_message(exemplar))
 
 
 def _whole(counts: npt.NDArray[np.float64]) -> bool:

@@ -104,10 +104,20 @@ def timestamp(seconds: float) -> bytes:
 
 def exemplar_message(exemplar: Exemplar) -> bytes:
     """An `Exemplar`, without a timestamp where its moment is NaN."""
-    message = label_fields(fitting_labels(exemplar)) + _EXEMPLAR_VALUE + pack_double(exemplar.value)
+    message = label_fields(fitting_labels(exemplar)) + exemplar_value_field(exemplar.value)
     if math.isnan(exemplar.seconds):
         return message
-    return message + length_delimited(_EXEMPLAR_TIMESTAMP, timestamp(exemplar.seconds))
+    return message + exemplar_stamp_field(exemplar.seconds)
+
+
+def exemplar_value_field(value: float) -> bytes:
+    """The field `value` of an `Exemplar`."""
+    return _EXEMPLAR_VALUE + pack_double(value)
+
+
+def exemplar_stamp_field(seconds: float) -> bytes:
+    """The field `timestamp` of an `Exemplar`."""
+    return length_delimited(_EXEMPLAR_TIMESTAMP, timestamp(seconds))
 
 
 def counter_exemplar_field(exemplar: Exemplar) -> bytes:
