@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from processors.own.hosting import START, Shown
 from spanmill.config.load import load_config
@@ -87,6 +89,33 @@ def test_requests_are_counted_by_tenant(name: str) -> None:
         ("shop", "17"): 1,
         ("shop", ""): 1,
     }
+
+
+@given(
+    st.lists(
+        st.builds(
+            Span,
+            service=st.sampled_from(["a", "b", None, 7]),
+            kind=st.sampled_from([2, 3]),
+            weight=st.sampled_from([1.0, 2.0, 8.0]),
+            attributes=st.fixed_dictionaries(
+                {}, optional={"tenant.id": st.sampled_from(["x", "", 7, "7", None, True])}
+            ),
+        ),
+        max_size=30,
+    )
+)
+def test_one_span_at_a_time_counts_what_columns_count(spans: list[Span]) -> None:
+    columns, one_by_one = (
+        {
+            f.family.name: sorted(zip(f.labels, f.data.values.tolist(), strict=True))  # type: ignore[union-attr]  # counters, none in overflow
+            for f in found
+        }
+        for found in (
+            shown(name, spans).registry.snapshot() for name in ("tenants", "tenants_per_span")
+        )
+    )
+    assert columns == one_by_one
 
 
 def test_apdex_scores_requests_by_their_threshold() -> None:
