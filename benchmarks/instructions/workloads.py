@@ -14,16 +14,15 @@ from benchmarks.instructions.requests import ATTRIBUTES, BEGIN_NS, request
 from spanmill.config.model import Config
 from spanmill.exporters.exposition.compiled import load_renderer
 from spanmill.exporters.exposition.formats import Format, render
-from spanmill.kernels import load_kernel
 from spanmill.processors.factory import build_processors
 from spanmill.processors.service_graph import ServiceGraph, ServiceGraphSettings
 from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import LabelSets
 from spanmill.series.registry import Registry
-from spanmill.spans.compiled import HASH_KEY_BYTES, CompiledDecoder
+from spanmill.spans.compiled import HASH_KEY_BYTES
 from spanmill.spans.decoder import Decoder
-from spanmill.spans.reference import ReferenceDecoder
+from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry
 
 Work = Callable[[], int]
@@ -56,10 +55,7 @@ class StandingClock:
 
 def decoder_of(attributes: tuple[str, ...]) -> Decoder:
     """The decoder that is installed, with a hash key that is always the same."""
-    kernel = load_kernel("spanmill.spans._decode")
-    if kernel is None:
-        return ReferenceDecoder(attributes)
-    return CompiledDecoder(kernel, attributes, attributes[:1], hash_key=bytes(HASH_KEY_BYTES))
+    return load_decoder(attributes, attributes[:1], bytes(HASH_KEY_BYTES))
 
 
 def decoding(spans: int, extra_attributes: int) -> Callable[[], Work]:

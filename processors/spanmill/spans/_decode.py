@@ -8,11 +8,9 @@ here is IRREGULAR, and the reference reads it: see spans/compiled.py for the lis
 below the class raises Python errors, so none that runs without the GIL can swallow one; every
 read is behind a comparison with the end of the message that it belongs to.
 
-One file although it is long: a C compiler inlines what stands together, and a reader goes from
-the bytes at the top to the columns at the end.
-
-Hashing is SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012) with a
-key of the process, so nobody outside can choose values that collide.
+Longer than other files, since a C compiler makes one piece only of what stands in one: the steps
+from a byte to a column are taken fifty times a span. A reader goes from the messages, by fields,
+to the columns.
 """
 
 # mypy knows no C: pyproject.toml leaves this module out.
@@ -155,21 +153,15 @@ Cursor = cython.struct(
     value=uint64_t,  # its bits, where it is a number
 )
 
-Key = cython.struct(v0=uint64_t, v1=uint64_t, v2=uint64_t, v3=uint64_t)
-
-# A distinct value of a column: where it stands first, and its hash under both keys.
-Value = cython.struct(low=uint64_t, high=uint64_t, offset=uint32_t, length=uint32_t)
-
-# The distinct values of a column in the order of their codes, and a table by hash of code + 1.
-Dictionary = cython.struct(
-    values=cython.pointer(Value),
-    slots=cython.pointer(int32_t),
-    room=cython.int,  # slots are twice as many
-    count=cython.int,
-    last=cython.int,  # the code given last
+Pair = cython.struct(
+    key=Bytes,
+    key_length=int64_t,
+    value=Bytes,  # the AnyValue
+    value_length=int64_t,
 )
 
-Group = cython.struct(hash=uint64_t, first=int64_t, count=int64_t, low=uint64_t, high=uint64_t)
+# Numbers one after the other.
+Notes = cython.struct(numbers=cython.pointer(uint32_t), count=int64_t, room=int64_t)
 
 Attribute = cython.struct(begin=Bytes, length=int64_t, given=cython.bint)
 
@@ -315,14 +307,90 @@ def leave(c: cython.pointer(Cursor), inner: cython.pointer(Cursor), length: int6
 
 
 @cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def short_field(c: cython.pointer(Cursor), tag: uint8_t) -> cython.bint:
+    """Read a field of this tag with 1 to 127 bytes of content; False, and nothing, if another."""
+    at: Bytes = c.at
+    left: int64_t = c.end - at
+    if left < 3 or at[0] != tag or at[1] == 0 or at[1] >= 0x80 or at[1] > left - 2:
+        return False
+    c.begin = at + 2
+    c.length = at[1]
+    c.at = c.begin + c.length
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_plain_pair(pair: cython.pointer(Pair), begin: Bytes, length: int64_t) -> cython.bint:
+    """Read a KeyValue as nearly all are: a key, then a value, both short and in ASCII.
+
+    False for any other, which says nothing about it. The value is a string, or an integer or a
+    boolean of one byte.
+    """
+    c = cython.declare(Cursor)
+    enter(cython.address(c), begin, length)
+    if not short_field(cython.address(c), 0x0A) or not is_ascii(c.begin, c.length):
+        return False
+    pair.key = c.begin
+    pair.key_length = c.length
+    if not short_field(cython.address(c), 0x12) or c.at != c.end or c.length < 2:
+        return False
+    pair.value = c.begin
+    pair.value_length = c.length
+    if c.begin[1] >= 0x80:
+        return False
+    if c.begin[0] == 0x0A:
+        return c.begin[1] == c.length - 2 and is_ascii(c.begin + 2, c.length - 2)
+    return c.length == 2 and (c.begin[0] == 0x18 or (c.begin[0] == 0x10 and c.begin[1] <= 1))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def read_pair(
+    c: cython.pointer(Cursor), pair: cython.pointer(Pair), depth: cython.int
+) -> cython.int:
+    """Read the KeyValue that is the content of the field read last."""
+    inner = cython.declare(Cursor)
+    status: cython.int
+    length: int64_t = c.length
+    if is_plain_pair(pair, c.begin, length):
+        return OK
+    pair.key = c.begin
+    pair.key_length = 0
+    pair.value = c.begin
+    pair.value_length = 0
+    enter(cython.address(inner), c.begin, length)
+    while inner.at < inner.end:
+        status = next_field(cython.address(inner), KEY_VALUE, depth)
+        if status:
+            return status
+        if inner.number == 1:
+            pair.key = inner.begin
+            pair.key_length = inner.length
+        elif inner.number == 2:
+            pair.value = inner.begin
+            pair.value_length = inner.length
+    leave(c, cython.address(inner), length)
+    return OK
+
+
+@cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def check_message(c: cython.pointer(Cursor), message: cython.int, depth: cython.int) -> cython.int:
     """Read all of the message that is the content of the field read last."""
     inner = cython.declare(Cursor)
+    pair = cython.declare(Pair)
     status: cython.int
     if depth == 0:
         return IRREGULAR
+    if message == KEY_VALUE:
+        return read_pair(c, cython.address(pair), depth - 1)
     length: int64_t = c.length
     enter(cython.address(inner), c.begin, length)
     while inner.at < inner.end:
@@ -443,286 +511,72 @@ def read_status(c: cython.pointer(Cursor), code: cython.pointer(uint64_t)) -> cy
     return OK
 
 
-# Hashes and dictionaries ------------------------------------------------------------------------
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def rotated(word: uint64_t, by: cython.int) -> uint64_t:
-    """Rotated to the left."""
-    return (word << by) | (word >> (64 - by))
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def sip_round(v: cython.pointer(uint64_t)) -> cython.void:
-    """SipRound."""
-    v[0] += v[1]
-    v[2] += v[3]
-    v[1] = rotated(v[1], 13) ^ v[0]
-    v[3] = rotated(v[3], 16) ^ v[2]
-    v[0] = rotated(v[0], 32)
-    v[2] += v[1]
-    v[0] += v[3]
-    v[1] = rotated(v[1], 17) ^ v[2]
-    v[3] = rotated(v[3], 21) ^ v[0]
-    v[2] = rotated(v[2], 32)
-
-
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def siphash(key: cython.pointer(Key), at: Bytes, length: int64_t) -> uint64_t:
-    """SipHash-1-3 of these bytes."""
-    v = cython.declare(uint64_t[4])
-    word: uint64_t
-    i: int64_t = 0
-    v[0] = key.v0
-    v[1] = key.v1
-    v[2] = key.v2
-    v[3] = key.v3
-    while i + 8 <= length:
-        word = load64(at + i)
-        v[3] ^= word
-        sip_round(v)
-        v[0] ^= word
-        i += 8
-    word = cython.cast(uint64_t, length) << 56
-    rest: int64_t = length - i
-    if rest:
-        if length >= 8:
-            word |= load64(at + length - 8) >> (8 * (8 - rest))
-        else:
-            while i < length:
-                word |= cython.cast(uint64_t, at[i]) << (8 * i)
-                i += 1
-    v[3] ^= word
-    sip_round(v)
-    v[0] ^= word
-    v[2] ^= 0xFF
-    sip_round(v)
-    sip_round(v)
-    sip_round(v)
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def grow(d: cython.pointer(Dictionary)) -> cython.bint:
-    """Make room for twice as many values; False without memory, and nothing has changed."""
-    room: cython.int = 2 * d.room if d.room else 32
-    slots = cython.cast(cython.pointer(int32_t), calloc(2 * room, cython.sizeof(int32_t)))
-    if slots == cython.NULL:
-        return False
-    values = cython.cast(cython.pointer(Value), realloc(d.values, room * cython.sizeof(Value)))
-    if values == cython.NULL:
-        free(slots)
-        return False
-    mask: uint64_t = 2 * room - 1
-    code: cython.int
-    for code in range(d.count):
-        slot: uint64_t = values[code].low & mask
-        while slots[slot]:
-            slot = (slot + 1) & mask
-        slots[slot] = code + 1
-    free(d.slots)
-    d.slots = slots
-    d.values = values
-    d.room = room
+def note(notes: cython.pointer(Notes), number: int64_t) -> cython.bint:
+    """Add a number; False without memory."""
+    if notes.count == notes.room:
+        room: int64_t = 2 * notes.room + 64
+        numbers = cython.cast(
+            cython.pointer(uint32_t), realloc(notes.numbers, room * cython.sizeof(uint32_t))
+        )
+        if numbers == cython.NULL:
+            return False
+        notes.numbers = numbers
+        notes.room = room
+    notes.numbers[notes.count] = cython.cast(uint32_t, number)
+    notes.count += 1
     return True
 
 
 @cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def code_of(
-    d: cython.pointer(Dictionary),
-    keys: cython.pointer(Key),
-    body: Bytes,
-    at: Bytes,
-    length: int64_t,
-) -> cython.int:
-    """The code of these bytes of the body, a new one if they are new; -1 without memory."""
-    value: cython.pointer(Value)
-    if d.count:
-        value = d.values + d.last
-        if value.length == length and memcmp(body + value.offset, at, length) == 0:
-            return d.last
-    low: uint64_t = siphash(keys, at, length)
-    mask: uint64_t = 2 * d.room - 1
-    slot: uint64_t = low & mask
-    if d.room:
-        while d.slots[slot]:
-            value = d.values + (d.slots[slot] - 1)
-            if value.low == low and value.length == length:
-                if memcmp(body + value.offset, at, length) == 0:
-                    d.last = d.slots[slot] - 1
-                    return d.last
-            slot = (slot + 1) & mask
-    if d.count == d.room:
-        if not grow(d):
-            return -1
-        mask = 2 * d.room - 1
-        slot = low & mask
-        while d.slots[slot]:
-            slot = (slot + 1) & mask
-    value = d.values + d.count
-    value.low = low
-    value.high = siphash(keys + 1, at, length)
-    value.offset = cython.cast(uint32_t, at - body)
-    value.length = cython.cast(uint32_t, length)
-    d.last = d.count
-    d.count += 1
-    d.slots[slot] = d.count
-    return d.last
-
-
-# Sampling ---------------------------------------------------------------------------------------
-
-_ALL = cython.declare(uint64_t, 1 << 56)
-_LEAST_KEPT = cython.declare(uint64_t, 1 << 36)
-_WIDE = cython.declare(uint64_t, 1 << 62)
-_MAX_WEIGHT = cython.declare(cython.double, 1 << 20)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def all_over(kept: uint64_t) -> cython.double:
-    """2^56 / kept, rounded correctly, as Python divides integers; at most 2^20."""
-    if kept <= _LEAST_KEPT:
-        return _MAX_WEIGHT
-    quotient: uint64_t = _ALL // kept
-    rest: uint64_t = _ALL % kept
-    unit: cython.double = 1
-    while quotient < _WIDE:
-        rest += rest
-        quotient += quotient
-        unit /= 2
-        if rest >= kept:
-            rest -= kept
-            quotient += 1
-    if rest:
-        quotient |= 1  # below the bits that a double has: it rounds as the whole fraction would
-    return cython.cast(cython.double, quotient) * unit
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def member_weight(at: Bytes, end: Bytes) -> cython.double:
-    """The weight by the threshold in the value of the member `ot` (see spans/sampling.py)."""
-    while True:
-        if end - at > 3 and memcmp(at, b"th:", 3) == 0:
-            digit: Bytes = at + 3
-            digits: cython.int = 0
-            threshold: uint64_t = 0
-            while digit < end and digits < 15:
-                if 48 <= digit[0] <= 57:
-                    threshold = threshold << 4 | (digit[0] - 48)
-                elif 97 <= digit[0] <= 102:
-                    threshold = threshold << 4 | (digit[0] - 87)
-                else:
-                    break
-                digits += 1
-                digit += 1
-            if 1 <= digits <= 14:
-                after: Bytes = digit
-                while after < end and (after[0] == 32 or after[0] == 9):
-                    after += 1
-                last_line: cython.bint = end - after == 1 and after[0] == 10
-                if after == end or last_line or digit[0] == 59:
-                    return all_over(_ALL - (threshold << (4 * (14 - digits))))
-        while at < end and at[0] != 59:  # ;
-            at += 1
-        if at == end:
-            return 1.0
-        at += 1
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def state_weight(at: Bytes, length: int64_t) -> cython.double:
-    """How many spans one with this trace state stands for."""
-    end: Bytes = at + length
-    while True:
-        stop: Bytes = at
-        while stop < end and stop[0] != 44:  # ,
-            stop += 1
-        while at < stop and (at[0] == 32 or at[0] == 9):
-            at += 1
-        if stop - at >= 3 and memcmp(at, b"ot=", 3) == 0:
-            return member_weight(at + 3, stop)
-        if stop == end:
-            return 1.0
-        at = stop + 1
+def noted(notes: cython.pointer(Notes)) -> bytearray:
+    """The numbers for Python."""
+    if notes.count == 0:
+        return bytearray()
+    return PyByteArray_FromStringAndSize(cython.cast(cython.p_char, notes.numbers), 4 * notes.count)
 
 
 # Columns ----------------------------------------------------------------------------------------
 
-_RESOURCE = cython.declare(cython.int, 0)
-_SCOPE = cython.declare(cython.int, 1)
-_NAME = cython.declare(cython.int, 2)
-_FIRST_ATTRIBUTE = cython.declare(cython.int, 3)
+# The columns of values, of which it is noted where they stand in the body.
+RESOURCE_PLACES = cython.declare(cython.int, 0)
+SCOPE_PLACES = cython.declare(cython.int, 1)
+NAME_PLACES = cython.declare(cython.int, 2)
+FIRST_ATTRIBUTE = cython.declare(cython.int, 3)
 
-
-@cython.cfunc
-def new_key(key: cython.pointer(Key), secret: bytes) -> cython.void:
-    """SipHash's first state by its key of 16 bytes."""
-    low = int.from_bytes(secret[:8], "little")
-    high = int.from_bytes(secret[8:16], "little")
-    key.v0 = low ^ 0x736F6D6570736575
-    key.v1 = high ^ 0x646F72616E646F6D
-    key.v2 = low ^ 0x6C7967656E657261
-    key.v3 = high ^ 0x7465646279746573
+ABSENT_PLACE = cython.declare(uint32_t, 0xFFFFFFFF)
 
 
 @cython.final
 @cython.cclass
-class SpanKernel:
+class SpanWalker:
     """What all walks of a decoder share; nothing of it changes once it is made.
 
-    `attributes` are the keys of the columns, each once; `group_by` are indices into them.
-    `hash_key` has 32 bytes. `most_messages` is MAX_MESSAGES of spans/wire.py.
+    `attributes` are the keys of the columns, each once, in UTF-8; `most_messages` is
+    MAX_MESSAGES of spans/wire.py.
     """
 
     attributes: tuple
     columns: cython.int
     keys: cython.pointer(Attribute)  # where each attribute's key stands
-    next_key: cython.pointer(cython.int)  # the next one of the same length, or -1
+    next_key: cython.p_int  # the next one of the same length, or -1
     by_length: cython.int[257]  # the first key of each length; the last is for longer ones
-    group_columns: cython.pointer(cython.int)
-    grouped: cython.int
-    hash_keys: Key[2]
-    multipliers: cython.pointer(uint64_t)
     most_messages: cython.int
 
-    def __cinit__(
-        self, attributes: tuple, group_by: tuple, hash_key: bytes, most_messages: cython.int
-    ) -> None:
+    def __cinit__(self, attributes: tuple, most_messages: cython.int) -> None:
         i: cython.int
         self.attributes = attributes
         self.columns = len(attributes)
-        self.grouped = 2 + len(group_by)
         self.most_messages = most_messages
-        new_key(cython.address(self.hash_keys[0]), hash_key[:16])
-        new_key(cython.address(self.hash_keys[1]), hash_key[16:])
-        room = self.columns + 1
-        self.keys = cython.cast(cython.pointer(Attribute), calloc(room, cython.sizeof(Attribute)))
-        self.next_key = cython.cast(cython.p_int, calloc(room, cython.sizeof(cython.int)))
-        self.group_columns = cython.cast(
-            cython.p_int, calloc(self.grouped, cython.sizeof(cython.int))
+        self.keys = cython.cast(
+            cython.pointer(Attribute), calloc(self.columns + 1, cython.sizeof(Attribute))
         )
-        self.multipliers = cython.cast(
-            cython.pointer(uint64_t), calloc(self.grouped + 1, cython.sizeof(uint64_t))
+        self.next_key = cython.cast(
+            cython.p_int, calloc(self.columns + 1, cython.sizeof(cython.int))
         )
-        if not (self.keys and self.next_key and self.group_columns and self.multipliers):
+        if not (self.keys and self.next_key):
             raise MemoryError
         for i in range(257):
             self.by_length[i] = -1
@@ -733,33 +587,22 @@ class SpanKernel:
             of_length: cython.int = min(len(key), 256)
             self.next_key[i] = self.by_length[of_length]
             self.by_length[of_length] = i
-        self.group_columns[0] = _RESOURCE
-        self.group_columns[1] = _NAME
-        for i in range(2, self.grouped):
-            self.group_columns[i] = _FIRST_ATTRIBUTE + group_by[i - 2]
-        for i in range(self.grouped + 1):
-            number: uint64_t = i
-            self.multipliers[i] = 1 | siphash(
-                self.hash_keys, cython.cast(Bytes, cython.address(number)), 8
-            )
 
     def __dealloc__(self) -> None:
         free(self.keys)
         free(self.next_key)
-        free(self.group_columns)
-        free(self.multipliers)
 
-    def decode(self, body: bytes) -> object:
+    def walk(self, body: bytes) -> object:
         """The columns of a request, or the status that stopped the walk (BAD …, as an int).
 
-        A tuple: the accepted spans m; room for n spans (all that the request has), m ≤ n;
-        the columns, of n entries each (start, end, duration, size, span_start, span_length:
-        64 bits; weight: a double; trace, span and parent ids; resource, scope, name, attributes
-        and groups: 32-bit codes; kind, status, linked: 8 bits); how many values each coded
-        column but the last has; where they stand in the body (two 32-bit numbers each, offset
-        and length); how many groups there are; their first rows, their counts, their identities
-        (64, 64 and 2 x 64 bits each); the rejected spans by their number among all (32 bits
-        each); how many were rejected for their trace id and for their span id.
+        A tuple: the accepted spans m; room for n spans (all that the request has), m ≤ n; the
+        columns, of n entries each (start, end, duration, size, span_start, span_length: 64 bits;
+        weight: doubles, all 1; trace, span and parent ids; kind, status, linked: 8 bits); where
+        the values of resource, scope, name and attributes stand, a column after the other (two
+        32-bit numbers for each of n rows, offset and length; an offset of 2^32 - 1 is none);
+        the rows with a trace state and where it stands (three 32-bit numbers); the rejected
+        spans by their number among all (32 bits); how many of them for their trace id, and how
+        many for their span id.
 
         The GIL is not held while the bytes are walked.
         """
@@ -768,19 +611,23 @@ class SpanKernel:
         with cython.nogil:
             status = walk.count_messages()
         if status == OK:
-            columns = PyByteArray_FromStringAndSize(
-                cython.NULL, walk.spans * (7 * 8 + 32 + 3 + 4 * (4 + self.columns))
+            columns = PyByteArray_FromStringAndSize(cython.NULL, 91 * walk.spans)
+            places = PyByteArray_FromStringAndSize(
+                cython.NULL, 8 * (FIRST_ATTRIBUTE + self.columns) * walk.spans
             )
             walk.carve(cython.cast(Bytes, PyByteArray_AS_STRING(columns)))
+            walk.places = cython.cast(cython.pointer(uint32_t), PyByteArray_AS_STRING(places))
             with cython.nogil:
                 status = walk.read_request()
-                if status == OK:
-                    status = walk.find_groups()
-        if status == OK:
-            return (walk.rows, walk.spans, columns, *walk.found())
         if status == NO_MEMORY:
             raise MemoryError
-        return status
+        if status:
+            return status
+        return (
+            *(walk.rows, walk.spans, columns, places),
+            *(noted(cython.address(walk.states)), noted(cython.address(walk.rejected))),
+            *(walk.bad_trace_ids, walk.bad_span_ids),
+        )
 
 
 @cython.final
@@ -788,7 +635,7 @@ class SpanKernel:
 class Walk:
     """One walk over one request; what it has malloc'd goes with it."""
 
-    kernel: SpanKernel
+    walker: SpanWalker
     held: bytes
     body: Bytes
     length: int64_t
@@ -805,49 +652,31 @@ class Walk:
     trace_id: Bytes
     span_id: Bytes
     parent_id: Bytes
-    codes: cython.pointer(int32_t)
     kind: Bytes
     status: Bytes
     linked: Bytes
-    dictionaries: cython.pointer(Dictionary)
+    places: cython.pointer(uint32_t)
     attributes: cython.pointer(Attribute)  # those of the span that is being read
-    groups: cython.pointer(Group)
-    group_slots: cython.pointer(int32_t)
-    group_words: cython.pointer(uint64_t)
-    group_room: int64_t
-    group_count: int64_t
-    rejected: cython.pointer(uint32_t)
-    rejected_room: int64_t
+    states: Notes
+    rejected: Notes
     bad_trace_ids: int64_t
     bad_span_ids: int64_t
 
-    def __cinit__(self, kernel: SpanKernel, body: bytes) -> None:
-        self.kernel = kernel
+    def __cinit__(self, walker: SpanWalker, body: bytes) -> None:
+        self.walker = walker
         self.held = body
         self.body = cython.cast(Bytes, PyBytes_AS_STRING(body))
         self.length = PyBytes_GET_SIZE(body)
-        self.dictionaries = cython.cast(
-            cython.pointer(Dictionary),
-            calloc(_FIRST_ATTRIBUTE + kernel.columns, cython.sizeof(Dictionary)),
-        )
         self.attributes = cython.cast(
-            cython.pointer(Attribute), calloc(kernel.columns + 1, cython.sizeof(Attribute))
+            cython.pointer(Attribute), calloc(walker.columns + 1, cython.sizeof(Attribute))
         )
-        if not (self.dictionaries and self.attributes):
+        if self.attributes == cython.NULL:
             raise MemoryError
 
     def __dealloc__(self) -> None:
-        i: cython.int
-        if self.dictionaries:
-            for i in range(_FIRST_ATTRIBUTE + self.kernel.columns):
-                free(self.dictionaries[i].values)
-                free(self.dictionaries[i].slots)
-        free(self.dictionaries)
         free(self.attributes)
-        free(self.groups)
-        free(self.group_slots)
-        free(self.group_words)
-        free(self.rejected)
+        free(self.states.numbers)
+        free(self.rejected.numbers)
 
     @cython.cfunc
     @cython.nogil
@@ -858,7 +687,7 @@ class Walk:
         resource = cython.declare(Cursor)
         scope = cython.declare(Cursor)
         status: cython.int
-        left: cython.int = self.kernel.most_messages
+        left: cython.int = self.walker.most_messages
         enter(cython.address(request), self.body, self.length)
         while request.at < request.end:
             status = next_field(cython.address(request), REQUEST, 0)
@@ -906,8 +735,7 @@ class Walk:
         self.trace_id = cython.cast(Bytes, wide + 7 * n)
         self.span_id = self.trace_id + 16 * n
         self.parent_id = self.span_id + 8 * n
-        self.codes = cython.cast(cython.pointer(int32_t), self.parent_id + 8 * n)
-        self.kind = cython.cast(Bytes, self.codes + (4 + self.kernel.columns) * n)
+        self.kind = self.parent_id + 8 * n
         self.status = self.kind + n
         self.linked = self.status + n
 
@@ -949,7 +777,8 @@ class Walk:
                 status = self.read_scope_spans(c.begin, c.length)
                 if status:
                     return status
-        return self.fill(_RESOURCE, before, resource, resource_length)
+        self.fill(RESOURCE_PLACES, before, resource, resource_length)
+        return OK
 
     @cython.cfunc
     @cython.nogil
@@ -973,24 +802,26 @@ class Walk:
                 status = self.read_span(c.begin, c.length)
                 if status:
                     return status
-        return self.fill(_SCOPE, before, scope, scope_length)
+        self.fill(SCOPE_PLACES, before, scope, scope_length)
+        return OK
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def fill(self, column: cython.int, first: int64_t, at: Bytes, length: int64_t) -> cython.int:
+    def place(self, column: cython.int, row: int64_t, at: Bytes, length: int64_t) -> cython.void:
+        """Note where the value of a row stands."""
+        place: cython.pointer(uint32_t) = self.places + 2 * (column * self.spans + row)
+        place[0] = cython.cast(uint32_t, at - self.body)
+        place[1] = cython.cast(uint32_t, length)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def fill(self, column: cython.int, first: int64_t, at: Bytes, length: int64_t) -> cython.void:
         """Give the rows from `first` on this value."""
         row: int64_t
-        if first == self.rows:
-            return OK
-        code: cython.int = code_of(
-            self.dictionaries + column, self.kernel.hash_keys, self.body, at, length
-        )
-        if code < 0:
-            return NO_MEMORY
         for row in range(first, self.rows):
-            self.codes[column * self.spans + row] = code
-        return OK
+            self.place(column, row, at, length)
 
     @cython.cfunc
     @cython.nogil
@@ -1008,16 +839,23 @@ class Walk:
         code: uint64_t = 0
         started: uint64_t = 0
         ended: uint64_t = 0
-        weight: cython.double = 1.0
+        state: Bytes = begin
+        state_length: int64_t = 0
         linked: cython.bint = False
         trace_id_length: int64_t = 0
         span_id_length: int64_t = 0
         row: int64_t = self.rows
+        i: cython.int
         if self.seen == self.spans:
             return IRREGULAR  # cannot be: they were counted
-        memset(self.attributes, 0, self.kernel.columns * cython.sizeof(Attribute))
+        memset(self.attributes, 0, self.walker.columns * cython.sizeof(Attribute))
         enter(cython.address(c), begin, length)
         while c.at < c.end:
+            if short_field(cython.address(c), 0x4A):  # attributes
+                status = self.read_attribute(cython.address(c))
+                if status:
+                    return status
+                continue
             status = next_field(cython.address(c), SPAN, DEPTH)
             if status:
                 return status
@@ -1032,7 +870,8 @@ class Walk:
                 span_id = c.begin
                 span_id_length = c.length
             elif c.number == 3:
-                weight = state_weight(c.begin, c.length)
+                state = c.begin
+                state_length = c.length
             elif c.number == 4:
                 if c.length == 8:
                     parent_id = c.begin
@@ -1064,7 +903,7 @@ class Walk:
         self.size[row] = length - c.saved
         self.span_start[row] = begin - self.body
         self.span_length[row] = length
-        self.weight[row] = weight
+        self.weight[row] = 1
         memcpy(self.trace_id + 16 * row, trace_id, 16)
         memcpy(self.span_id + 8 * row, span_id, 8)
         if parent_id:
@@ -1074,35 +913,16 @@ class Walk:
         self.kind[row] = kind if kind <= 5 else 0
         self.status[row] = code if code <= 2 else 0
         self.linked[row] = linked
-        return self.add_codes(name, name_length)
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def add_codes(self, name: Bytes, name_length: int64_t) -> cython.int:
-        """Take the name and the attributes of the span that was read into the next row."""
-        i: cython.int
-        code: cython.int
-        codes: cython.pointer(int32_t) = self.codes + self.rows
-        keys: cython.pointer(Key) = self.kernel.hash_keys
-        code = code_of(self.dictionaries + _NAME, keys, self.body, name, name_length)
-        if code < 0:
-            return NO_MEMORY
-        codes[_NAME * self.spans] = code
-        for i in range(self.kernel.columns):
-            code = -1
+        self.place(NAME_PLACES, row, name, name_length)
+        for i in range(self.walker.columns):
             if self.attributes[i].given:
-                code = code_of(
-                    self.dictionaries + _FIRST_ATTRIBUTE + i,
-                    keys,
-                    self.body,
-                    self.attributes[i].begin,
-                    self.attributes[i].length,
-                )
-                if code < 0:
-                    return NO_MEMORY
-            codes[(_FIRST_ATTRIBUTE + i) * self.spans] = code
+                attribute: cython.pointer(Attribute) = self.attributes + i
+                self.place(FIRST_ATTRIBUTE + i, row, attribute.begin, attribute.length)
+            else:
+                self.places[2 * ((FIRST_ATTRIBUTE + i) * self.spans + row)] = ABSENT_PLACE
         self.rows += 1
+        if state_length:
+            return self.note_state(row, state, state_length)
         return OK
 
     @cython.cfunc
@@ -1110,206 +930,37 @@ class Walk:
     @cython.exceptval(check=False)
     def read_attribute(self, c: cython.pointer(Cursor)) -> cython.int:
         """Read a KeyValue of a span; the first value of a key counts."""
-        inner = cython.declare(Cursor)
-        status: cython.int
-        key: Bytes = c.begin
-        key_length: int64_t = 0
-        value: Bytes = c.begin
-        value_length: int64_t = 0
-        enter(cython.address(inner), c.begin, c.length)
-        while inner.at < inner.end:
-            status = next_field(cython.address(inner), KEY_VALUE, DEPTH)
-            if status:
-                return status
-            if inner.number == 1:
-                key = inner.begin
-                key_length = inner.length
-            elif inner.number == 2:
-                value = inner.begin
-                value_length = inner.length
-        leave(c, cython.address(inner), c.length)
-        i: cython.int = self.kernel.by_length[min(key_length, 256)]
+        pair = cython.declare(Pair)
+        status: cython.int = read_pair(c, cython.address(pair), DEPTH)
+        if status:
+            return status
+        i: cython.int = self.walker.by_length[pair.key_length if pair.key_length < 256 else 256]
         while i >= 0:
-            known: cython.pointer(Attribute) = self.kernel.keys + i
-            if known.length == key_length and memcmp(known.begin, key, key_length) == 0:
+            known: cython.pointer(Attribute) = self.walker.keys + i
+            if known.length == pair.key_length and (
+                memcmp(known.begin, pair.key, pair.key_length) == 0
+            ):
                 if not self.attributes[i].given:
                     self.attributes[i].given = True
-                    self.attributes[i].begin = value
-                    self.attributes[i].length = value_length
+                    self.attributes[i].begin = pair.value
+                    self.attributes[i].length = pair.value_length
                 return OK
-            i = self.kernel.next_key[i]
+            i = self.walker.next_key[i]
         return OK
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def note_state(self, row: int64_t, at: Bytes, length: int64_t) -> cython.int:
+        """Note that a row has a trace state."""
+        states: cython.pointer(Notes) = cython.address(self.states)
+        if note(states, row) and note(states, at - self.body) and note(states, length):
+            return OK
+        return NO_MEMORY
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
     def reject(self) -> cython.int:
         """Note that the span read last is cut out."""
-        count: int64_t = self.bad_trace_ids + self.bad_span_ids
-        if count > self.rejected_room:
-            room: int64_t = 2 * count + 16
-            rejected = cython.cast(
-                cython.pointer(uint32_t), realloc(self.rejected, room * cython.sizeof(uint32_t))
-            )
-            if rejected == cython.NULL:
-                return NO_MEMORY
-            self.rejected = rejected
-            self.rejected_room = room
-        self.rejected[count - 1] = cython.cast(uint32_t, self.seen - 1)
-        return OK
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def find_groups(self) -> cython.int:
-        """Number the groups by their first rows, and give each its identity."""
-        codes: cython.pointer(int32_t) = self.codes
-        n: int64_t = self.spans
-        group_codes: cython.pointer(int32_t) = codes + (_FIRST_ATTRIBUTE + self.kernel.columns) * n
-        words: cython.pointer(uint64_t)
-        row: int64_t
-        i: cython.int
-        code: cython.int
-        self.group_words = cython.cast(
-            cython.pointer(uint64_t), calloc(self.kernel.grouped + 1, cython.sizeof(uint64_t))
-        )
-        if self.group_words == cython.NULL or not self.grow_groups():
-            return NO_MEMORY
-        words = self.group_words
-        for row in range(self.rows):
-            word: uint64_t = cython.cast(uint64_t, self.kind[row]) << 8 | self.status[row]
-            # Multilinear: the hashes are keyed, and so are the factors.
-            hashed: uint64_t = self.kernel.multipliers[0] * (word + 1)
-            for i in range(self.kernel.grouped):
-                code = codes[self.kernel.group_columns[i] * n + row]
-                if code >= 0:
-                    word = self.dictionaries[self.kernel.group_columns[i]].values[code].low
-                    hashed += self.kernel.multipliers[i + 1] * word
-            hashed ^= hashed >> 32
-            slot: uint64_t = hashed & (2 * self.group_room - 1)
-            while self.group_slots[slot] and not self.is_in(
-                self.group_slots[slot] - 1, row, hashed
-            ):
-                slot = (slot + 1) & (2 * self.group_room - 1)
-            if self.group_slots[slot] == 0:
-                if self.group_count == self.group_room:
-                    if not self.grow_groups():
-                        return NO_MEMORY
-                    slot = hashed & (2 * self.group_room - 1)
-                    while self.group_slots[slot]:
-                        slot = (slot + 1) & (2 * self.group_room - 1)
-                self.add_group(row, hashed, words)
-                self.group_slots[slot] = cython.cast(int32_t, self.group_count)
-            group_codes[row] = self.group_slots[slot] - 1
-            self.groups[group_codes[row]].count += 1
-        return OK
-
-    @cython.cfunc
-    @cython.inline
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def is_in(self, group: int32_t, row: int64_t, hashed: uint64_t) -> cython.bint:
-        """Whether a row belongs to this group."""
-        i: cython.int
-        first: int64_t = self.groups[group].first
-        if self.groups[group].hash != hashed:
-            return False
-        if self.kind[row] != self.kind[first] or self.status[row] != self.status[first]:
-            return False
-        for i in range(self.kernel.grouped):
-            codes: cython.pointer(int32_t) = self.codes + self.kernel.group_columns[i] * self.spans
-            if codes[row] != codes[first]:
-                return False
-        return True
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def grow_groups(self) -> cython.bint:
-        """Make room for twice as many groups; False without memory."""
-        room: int64_t = 2 * self.group_room if self.group_room else 32
-        slots = cython.cast(cython.pointer(int32_t), calloc(2 * room, cython.sizeof(int32_t)))
-        if slots == cython.NULL:
-            return False
-        groups = cython.cast(
-            cython.pointer(Group), realloc(self.groups, room * cython.sizeof(Group))
-        )
-        if groups == cython.NULL:
-            free(slots)
-            return False
-        number: int64_t
-        for number in range(self.group_count):
-            slot: uint64_t = groups[number].hash & (2 * room - 1)
-            while slots[slot]:
-                slot = (slot + 1) & (2 * room - 1)
-            slots[slot] = cython.cast(int32_t, number + 1)
-        free(self.group_slots)
-        self.group_slots = slots
-        self.groups = groups
-        self.group_room = room
-        return True
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def add_group(
-        self, row: int64_t, hashed: uint64_t, words: cython.pointer(uint64_t)
-    ) -> cython.void:
-        """Begin a group; its identity is a hash, under either key, of the hashes of its values."""
-        half: cython.int
-        i: cython.int
-        identity = cython.declare(uint64_t[2])
-        value: cython.pointer(Value)
-        for half in range(2):
-            words[0] = cython.cast(uint64_t, self.kind[row]) << 8 | self.status[row]
-            for i in range(self.kernel.grouped):
-                column: cython.int = self.kernel.group_columns[i]
-                code: int32_t = self.codes[column * self.spans + row]
-                words[i + 1] = 0
-                if code >= 0:
-                    value = self.dictionaries[column].values + code
-                    words[i + 1] = value.high if half else value.low
-            identity[half] = siphash(
-                self.kernel.hash_keys + half,
-                cython.cast(Bytes, words),
-                8 * (self.kernel.grouped + 1),
-            )
-        group: cython.pointer(Group) = self.groups + self.group_count
-        group.hash = hashed
-        group.first = row
-        group.count = 0
-        group.low = identity[0]
-        group.high = identity[1]
-        self.group_count += 1
-
-    @cython.cfunc
-    def found(self) -> tuple:
-        """What `SpanKernel.decode` gives beside the columns."""
-        i: cython.int
-        code: cython.int
-        counts: list = []
-        values: int64_t = 0
-        for i in range(_FIRST_ATTRIBUTE + self.kernel.columns):
-            counts.append(self.dictionaries[i].count)
-            values += self.dictionaries[i].count
-        places = PyByteArray_FromStringAndSize(cython.NULL, 8 * values)
-        place = cython.cast(cython.pointer(uint32_t), PyByteArray_AS_STRING(places))
-        for i in range(_FIRST_ATTRIBUTE + self.kernel.columns):
-            for code in range(self.dictionaries[i].count):
-                place[0] = self.dictionaries[i].values[code].offset
-                place[1] = self.dictionaries[i].values[code].length
-                place += 2
-        m: int64_t = self.group_count
-        groups = PyByteArray_FromStringAndSize(cython.NULL, 32 * m)
-        wide = cython.cast(cython.pointer(uint64_t), PyByteArray_AS_STRING(groups))
-        number: int64_t
-        for number in range(m):
-            wide[number] = self.groups[number].first
-            wide[m + number] = self.groups[number].count
-            wide[2 * m + 2 * number] = self.groups[number].low
-            wide[2 * m + 2 * number + 1] = self.groups[number].high
-        rejected = PyByteArray_FromStringAndSize(
-            cython.cast(cython.p_char, self.rejected),
-            4 * (self.bad_trace_ids + self.bad_span_ids) if self.rejected else 0,
-        )
-        return (counts, places, m, groups, rejected, self.bad_trace_ids, self.bad_span_ids)
+        return OK if note(cython.address(self.rejected), self.seen - 1) else NO_MEMORY

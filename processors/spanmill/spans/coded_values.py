@@ -24,10 +24,10 @@ class CodedValues(Sequence[T]):
 
     __slots__ = ("_body", "_count", "_places", "_read")
 
-    def __init__(self, body: bytes, places: memoryview, count: int) -> None:
+    def __init__(self, body: bytes, places: memoryview) -> None:
         self._body = body
         self._places = places
-        self._count = count
+        self._count = len(places) // 2
         self._read: dict[int, T] = {}
 
     def __len__(self) -> int:

@@ -1,7 +1,8 @@
-"""The decoder on the kernel: columns straight from the bytes."""
+"""The decoder on the kernels: columns straight from the bytes."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Sequence
@@ -21,6 +22,13 @@ from spanmill.spans.reference import ReferenceDecoder
 from spanmill.spans.splice import cut_spans
 from spanmill.spans.wire import MAX_MESSAGES, find_spans
 
+KERNELS: Final = (
+    "spanmill.spans._decode",
+    "spanmill.spans._decode_values",
+    "spanmill.spans._decode_weights",
+)
+"""The kernels of the decoder: all of them, or it is not used."""
+
 HASH_KEY_BYTES: Final = 32
 MAX_RESOURCES: Final = 4096
 MAX_RESOURCE_BYTES: Final = 16 << 20
@@ -28,7 +36,10 @@ _MAX_BODY: Final = (1 << 31) - 1
 
 
 class CompiledDecoder:
-    """Decodes requests by the kernel `spans/_decode.py`; the GIL is free while it walks the bytes.
+    """Decodes requests by three kernels; the GIL is free while they work.
+
+    `_decode` walks the bytes, `_decode_values` gives values their codes and rows their groups,
+    `_decode_weights` reads trace states where there are any.
 
     Gives what `ReferenceDecoder` gives, values for values (their codes may be numbered
     differently, and equal values may have several codes), and `groups` beside it. What no
@@ -42,7 +53,7 @@ class CompiledDecoder:
     - messages nested more than 24 deep in a span or a resource;
     - requests over 2 GiB.
 
-    `hash_key` has 32 bytes: random unless what is measured must not change from run to run.
+    `kernels` are those of KERNELS. `hash_key` has 32 bytes and is random by default.
     Keeps at most MAX_RESOURCES resources, and no more than MAX_RESOURCE_BYTES of their bytes, so
     that the same bytes give the same object in all requests.
     """
@@ -51,7 +62,7 @@ class CompiledDecoder:
 
     def __init__(
         self,
-        kernel: ModuleType,
+        kernels: Sequence[ModuleType],
         attributes: Sequence[str],
         group_by: Sequence[str] = (),
         hash_key: bytes | None = None,
@@ -60,19 +71,21 @@ class CompiledDecoder:
         self._keys = tuple(dict.fromkeys(attributes))
         self._group_by = tuple(group_by)
         self._reference = ReferenceDecoder(self._keys)
-        self._kernel = kernel.SpanKernel(
-            tuple(key.encode() for key in self._keys),
+        walking, values, weights = kernels
+        self._walker = walking.SpanWalker(tuple(key.encode() for key in self._keys), MAX_MESSAGES)
+        self._irregular = walking.STATUS_IRREGULAR
+        self._coder = values.ValueCoder(
+            len(self._keys),
             tuple(self._keys.index(key) for key in self._group_by),
             os.urandom(HASH_KEY_BYTES) if hash_key is None else hash_key,
-            MAX_MESSAGES,
         )
-        self._irregular = kernel.STATUS_IRREGULAR
+        self._read_weights = weights.read_weights
         self._resources = _Resources()
         self._lock = threading.Lock()
 
     def decode(self, body: bytes) -> DecodedRequest:
         """Decode one request; raises what `ReferenceDecoder.decode` raises."""
-        found = self._kernel.decode(body) if len(body) <= _MAX_BODY else self._irregular
+        found = self._walker.walk(body) if len(body) <= _MAX_BODY else self._irregular
         if isinstance(found, int):
             return self._decode_otherwise(body, found)
         rejected = found[-3]
@@ -99,33 +112,32 @@ class CompiledDecoder:
         return self._reference.decode(body)
 
     def _batch(self, body: bytes, payload: bytes, found: tuple[Any, ...]) -> SpanBatch:
-        rows, room, columns, counts, places, groups, group_columns, *_ = found
+        rows, room, columns, places, states, *_ = found
         keys = len(self._keys)
-        shape = (room, rows)
-        times = _columns(columns, np.uint64, 3, 0, shape)
-        sizes = _columns(columns, np.int64, 3, 24 * room, shape)
+        times = np.frombuffer(columns, np.uint64, 3 * room).reshape(3, room)[:, :rows]
+        sizes = np.frombuffer(columns, np.int64, 3 * room, 24 * room).reshape(3, room)[:, :rows]
         weight = np.frombuffer(columns, np.float64, room, 48 * room)[:rows]
         trace_id = np.frombuffer(columns, np.uint8, 16 * room, 56 * room).reshape(room, 16)
         span_ids = np.frombuffer(columns, np.uint8, 16 * room, 72 * room).reshape(2, room, 8)
-        codes = _columns(columns, np.int32, keys + 4, 88 * room, shape)
-        small = _columns(columns, np.uint8, 3, (88 + 4 * (keys + 4)) * room, shape)
+        small = np.frombuffer(columns, np.uint8, 3 * room, 88 * room).reshape(3, room)[:, :rows]
+        codes = np.empty((keys + 4, room), np.int32)
+        counts, value_places, groups, group_columns = self._coder.code(
+            body, places, codes, small[0], small[1]
+        )
+        if states:
+            self._read_weights(body, np.frombuffer(states, np.uint32).reshape(-1, 3), weight)
+        codes = codes[:, :rows]
         span_start, span_length = sizes[1], sizes[2]
         if payload is not body:
-            layout = find_spans(payload)
-            span_start = np.array(layout.span_begin, dtype=np.int64)
-        place = memoryview(places).cast("I")
-        begin = 0
-        values: list[tuple[memoryview, int]] = []
-        for count in counts:
-            values.append((place[begin : begin + 2 * count], count))
-            begin += 2 * count
+            span_start = np.array(find_spans(payload).span_begin, dtype=np.int64)
+        values = _split(value_places, counts)
         return SpanBatch(
             payload=payload,
-            resource=Coded(codes[0], self._resources.read(body, *values[0])),
-            scope=Coded(codes[1], Scopes(body, *values[1])),
-            name=Coded(codes[2], Texts(body, *values[2])),
+            resource=Coded(codes[0], self._resources.read(body, values[0])),
+            scope=Coded(codes[1], Scopes(body, values[1])),
+            name=Coded(codes[2], Texts(body, values[2])),
             attributes={
-                key: Coded(codes[3 + column], AnyValues(body, *values[3 + column]))
+                key: Coded(codes[3 + column], AnyValues(body, values[3 + column]))
                 for column, key in enumerate(self._keys)
             },
             kind=small[0],
@@ -150,12 +162,11 @@ class CompiledDecoder:
         return Groups(self._group_by, codes, numbers[0], numbers[1], identities.reshape(groups, 2))
 
 
-def _columns(
-    columns: bytearray, dtype: Any, count: int, offset: int, shape: tuple[int, int]
-) -> npt.NDArray[Any]:
-    """So many columns that stand one after the other, with room for more rows: (count, rows)."""
-    room, rows = shape
-    return np.frombuffer(columns, dtype, count * room, offset).reshape(count, room)[:, :rows]
+def _split(places: bytearray, counts: Sequence[int]) -> list[memoryview]:
+    """The places of each column's values, two numbers each."""
+    numbers = memoryview(places).cast("I")
+    ends = list(itertools.accumulate(counts, initial=0))
+    return [numbers[2 * begin : 2 * end] for begin, end in itertools.pairwise(ends)]
 
 
 def _undecodable(why: str) -> UndecodableError:
@@ -170,10 +181,10 @@ class _Resources:
         self._known: dict[bytes, Resource] = {}
         self._bytes = 0
 
-    def read(self, body: bytes, places: memoryview, count: int) -> list[Resource]:
+    def read(self, body: bytes, places: memoryview) -> list[Resource]:
         """The resources that stand at these places of a body."""
         resources = []
-        for code in range(count):
+        for code in range(len(places) // 2):
             begin = places[2 * code]
             content = body[begin : begin + places[2 * code + 1]]
             resource = self._known.get(content)

@@ -44,7 +44,7 @@ def build_copy(folder: Path, flags: str = "", edits: Sequence[Edit] = ()) -> Non
             raise SystemExit(f"{edit.file} has this {text.count(edit.old)} times:\n{edit.old}")
         file.write_text(text.replace(edit.old, edit.new))
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
-    only = {"SPANMILL_BUILD_ONLY": KERNEL.stem, "CFLAGS": flags}
+    only = {"SPANMILL_BUILD_ONLY": f"{KERNEL.stem}*", "CFLAGS": flags}
     built = subprocess.run(
         command, cwd=folder, env=os.environ | only, capture_output=True, text=True, check=False
     )
