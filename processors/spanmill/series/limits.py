@@ -135,14 +135,19 @@ class Tail:
         came = self._busiest.decay(decay)
         self.demand = self._window.report(self._rows.next(holders))
         promoted = self._foremost(came, min(room, MOST_PROMOTED))
-        rest = np.setdiff1d(self._busiest.slots(), promoted, assume_unique=True)
+        waiting = np.zeros(self._busiest.size, np.bool_)
+        waiting[self._busiest.slots()] = True
+        waiting[promoted] = False
+        rest = np.flatnonzero(waiting)
         pairs = min(_LOOKAHEAD * self._most_exchanged, len(rest), len(holders.rows))
         order = self._foremost(rest, pairs)
         rows = holders.rows
         least = foremost(
             ~ranks_of(holders.traffic), lambda i: self._row_hashes.of_label_sets(rows[i]), pairs
         )
-        active = np.isin(order, came)
+        waiting[:] = False
+        waiting[came] = True
+        active = waiting[order]
         exchanged = self._exchanged(now_ns, order, active, holders.traffic[least])
         return Exchange(
             demoted=rows[least[: len(exchanged)]],
