@@ -151,6 +151,17 @@ class SpanMetrics:
         if self._exemplar_pool is not None:
             self._exemplar_pool.expire(now_ns)
 
+    def memory(self) -> dict[str, int]:
+        """The bytes of what is kept for label sets, by component."""
+        aliases, exemplars = self._aliases, self._exemplars
+        return {
+            "label sets": self.label_sets.nbytes(),
+            "histograms": self._durations.nbytes(),
+            "calls and sizes": self._calls.nbytes() + self._sizes.nbytes(),
+            "places of exemplars": exemplars.entries.nbytes if exemplars is not None else 0,
+            "identities of groups": aliases.nbytes() if aliases is not None else 0,
+        }
+
     def _rows(self, batch: SpanBatch) -> npt.NDArray[np.int64]:
         """The row of each span's label set: int64 (n,)."""
         groups = groups_of(batch, self.attributes)

@@ -27,6 +27,7 @@ FIRST_SIZE = cython.declare(cython.int, 16)
 FEWEST = cython.declare(cython.int, 64)
 
 
+@cython.final
 @cython.cclass
 class AliasTable:
     """At most `limit` identities (or 16,384), each with the row of its label set.
@@ -129,6 +130,7 @@ class AliasTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(2)
     def _current(self, owner: uint32_t) -> cython.bint:
         """Whether a slot is taken, and its row hasn't been given up since."""
         return owner != 0 and owner >> 24 == self._generations[owner & 0xFFFFFF]
@@ -136,6 +138,7 @@ class AliasTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(check=False)  # it goes by pointers alone: nothing in it can raise
     def _slot(self, part: cython.pointer(Part), first: uint32_t, second: uint64_t) -> Slots:
         """Where an identity is, or the free slot where it would be; null in a part of no size."""
         at: uint32_t = first & (part.size - 1)
@@ -149,6 +152,7 @@ class AliasTable:
             at = (at + 1) & (part.size - 1)
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def _put(self, first: uint64_t, second: uint64_t, row: uint32_t) -> cython.int:
         part: cython.pointer(Part) = cython.address(self._parts[first >> 56])
         slot: Slots = self._slot(part, cython.cast(uint32_t, first), second)
@@ -165,6 +169,7 @@ class AliasTable:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def _enlarge(self, part: cython.pointer(Part)) -> cython.int:
         """Double a part, without what its rows have given up."""
         old: Slots = part.slots
@@ -185,6 +190,7 @@ class AliasTable:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def _clear(self, part: cython.pointer(Part)) -> cython.int:
         free(part.slots)
         part.slots = cython.NULL

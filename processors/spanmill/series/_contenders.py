@@ -30,6 +30,7 @@ KEEP_ALL = cython.declare(cython.int, 1)
 KEEP_BY_TRACE = cython.declare(cython.int, 2)
 
 
+@cython.final
 @cython.cclass
 class Contenders:
     """Places of one histogram: `bounds` is uint64 (b,), the upper bounds of its finest buckets.
@@ -111,6 +112,7 @@ class Contenders:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(0)
     def _rank(self, one: Head, error: cython.bint, second: uint64_t) -> uint64_t:
         spread: uint64_t = ((one.trace[0] * TRACE_0) ^ (one.trace[1] * TRACE_1) ^ one.span) * SPREAD
         kept: uint64_t = 1
@@ -121,6 +123,7 @@ class Contenders:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(2)
     def _sampled(self, one: Head) -> cython.bint:
         """`trace_sampling.TraceSampler.kept`."""
         state: uint64_t = self._salted
@@ -134,6 +137,7 @@ class Contenders:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(-1)
     def _bucket(self, duration: uint64_t) -> int64_t:
         """The number of bounds below a duration."""
         low: cython.Py_ssize_t = 0

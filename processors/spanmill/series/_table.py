@@ -59,6 +59,7 @@ NO_MEMORY = cython.declare(cython.int, 1)
 @cython.cfunc
 @cython.inline
 @cython.nogil
+@cython.exceptval(-1.0)
 def count_at(counters: Counters, width: cython.int, i: cython.int) -> cython.double:
     if width == 0:
         return counters[i]
@@ -72,6 +73,7 @@ def count_at(counters: Counters, width: cython.int, i: cython.int) -> cython.dou
 @cython.cfunc
 @cython.inline
 @cython.nogil
+@cython.exceptval(-1)
 def put_count(
     counters: Counters, width: cython.int, i: cython.int, count: cython.double
 ) -> cython.int:
@@ -89,6 +91,7 @@ def put_count(
 @cython.cfunc
 @cython.inline
 @cython.nogil
+@cython.exceptval(-1)
 def width_of(count: cython.double) -> cython.int:
     """The narrowest width that holds a count exactly."""
     if not (0.0 <= count <= 4294967295.0) or count != cython.cast(
@@ -103,6 +106,7 @@ def width_of(count: cython.double) -> cython.int:
 @cython.cfunc
 @cython.inline
 @cython.nogil
+@cython.exceptval(-1)
 def add_count(
     counters: Counters, width: cython.int, i: cython.int, weight: cython.double
 ) -> cython.int:
@@ -127,6 +131,7 @@ def add_count(
 @cython.cfunc
 @cython.inline
 @cython.nogil
+@cython.exceptval(check=False)  # a sum of pointers: nothing in it can raise
 def classic_of(row: Block) -> Counters:
     return cython.cast(Counters, row) + cython.sizeof(Row)
 
@@ -134,10 +139,12 @@ def classic_of(row: Block) -> Counters:
 @cython.cfunc
 @cython.inline
 @cython.nogil
+@cython.exceptval(-1)
 def classic_bytes(counters: cython.int, width: cython.int) -> cython.int:
     return ((counters << width) + 7) & ~7
 
 
+@cython.final
 @cython.cclass
 class HistogramTable:
     """Histograms of durations in nanoseconds at rows 0 to capacity - 1.
@@ -360,6 +367,7 @@ class HistogramTable:
                 raise MemoryError
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def _add_range(
         self,
         at: cython.Py_ssize_t,
@@ -396,6 +404,7 @@ class HistogramTable:
         return status
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def _check_rows(
         self, rows: cython.const[int64_t][::1], capacity: cython.Py_ssize_t
     ) -> cython.int:
@@ -409,6 +418,7 @@ class HistogramTable:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def _observe(
         self,
         rows: cython.const[int64_t][::1],
@@ -441,6 +451,7 @@ class HistogramTable:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def _hold(self, size: cython.Py_ssize_t) -> cython.int:
         """Have scratch memory for so many spans."""
         free(self._finest)
@@ -453,6 +464,7 @@ class HistogramTable:
 
     @cython.cfunc
     @cython.nogil
+    @cython.exceptval(-1)
     def _widen(
         self,
         n: cython.Py_ssize_t,
@@ -481,6 +493,7 @@ class HistogramTable:
 
     @cython.cfunc
     @cython.nogil
+    @cython.exceptval(-1)
     def _count(
         self,
         n: cython.Py_ssize_t,
@@ -519,6 +532,7 @@ class HistogramTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(-1)
     def _finest_bucket(self, duration: uint64_t) -> cython.int:
         """The number of bounds below a duration."""
         low: cython.int = 0
@@ -536,6 +550,7 @@ class HistogramTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(-2147483647)
     def _bucket_of(self, seconds: cython.double) -> cython.int:
         """`native.bucket_index` of a normal, positive double, from its bits.
 
@@ -558,6 +573,7 @@ class HistogramTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(-1)
     def _add_classic(
         self, at: cython.Py_ssize_t, i: cython.int, weight: cython.double
     ) -> cython.int:
@@ -574,6 +590,7 @@ class HistogramTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(-1)
     def _add_native(
         self, at: cython.Py_ssize_t, bucket: cython.int, weight: cython.double
     ) -> cython.int:
@@ -592,6 +609,7 @@ class HistogramTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(-1)
     def _settle(self, at: cython.Py_ssize_t) -> cython.int:
         """Make room for the range of a row."""
         row: Block = self._rows[at]
@@ -601,6 +619,7 @@ class HistogramTable:
 
     @cython.cfunc
     @cython.nogil
+    @cython.exceptval(-1)
     def _make(self, at: cython.Py_ssize_t) -> cython.int:
         """Give a row a block where it has none."""
         row: Block
@@ -618,6 +637,7 @@ class HistogramTable:
 
     @cython.cfunc
     @cython.nogil
+    @cython.exceptval(-1)
     def _lay_out(
         self,
         at: cython.Py_ssize_t,
@@ -679,11 +699,13 @@ class HistogramTable:
     @cython.cfunc
     @cython.inline
     @cython.nogil
+    @cython.exceptval(check=False)  # a sum of pointers: nothing in it can raise
     def _native_of(self, row: Block) -> Counters:
         return classic_of(row) + classic_bytes(self._counters, row.classic_width)
 
     @cython.cfunc
     @cython.nogil
+    @cython.exceptval(-1)
     def _size(self, row: Block) -> cython.int:
         """The memory of a block: malloc adds 8 bytes and rounds up to 16."""
         size: cython.int = cython.cast(cython.int, cython.sizeof(Row))

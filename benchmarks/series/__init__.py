@@ -1,0 +1,1 @@
+"""What a series costs: memory, and time a span."""
