@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final
 
 from spanmill.exporters.exposition import Format, accepts_gzip, load_renderer, negotiate, render
@@ -108,10 +109,15 @@ class ScrapeApp:
 
         rendered = self._render(choice.format)
         chunks = gzip_chunks(rendered) if compressed else rendered
-        if scope["http_version"] == "1.0":
-            await _send_whole(chunks, send, headers)
-        else:
-            await _send_chunks(chunks, send, headers, gone)
+        # A thread of its own: of several, each would keep memory that it has freed.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="scrape")
+        try:
+            if scope["http_version"] == "1.0":
+                await _send_whole(chunks, send, headers, thread)
+            else:
+                await _send_chunks(chunks, send, headers, gone, thread)
+        finally:
+            thread.shutdown(wait=False)
 
     def _render(self, form: Format) -> Iterator[bytes]:
         families = self._registry.families(
@@ -123,22 +129,29 @@ class ScrapeApp:
 
 
 async def _send_chunks(
-    chunks: Iterator[bytes], send: Send, headers: Headers, gone: asyncio.Future[None]
+    chunks: Iterator[bytes],
+    send: Send,
+    headers: Headers,
+    gone: asyncio.Future[None],
+    thread: Executor,
 ) -> None:
     """Send each chunk while the next one is rendered."""
+    loop = asyncio.get_running_loop()
     # What fails before the first one is there gets another answer than 200.
-    chunk = await asyncio.to_thread(next, chunks, None)
+    chunk = await loop.run_in_executor(thread, next, chunks, None)
     await _start(send, 200, headers)
     while chunk is not None and not gone.done():
-        coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+        coming = loop.run_in_executor(thread, next, chunks, None)
         await _body(send, chunk, more=True)
         chunk = await coming
     await _body(send, b"", more=False)
 
 
-async def _send_whole(chunks: Iterator[bytes], send: Send, headers: Headers) -> None:
+async def _send_whole(
+    chunks: Iterator[bytes], send: Send, headers: Headers, thread: Executor
+) -> None:
     """Send all of it to a client that knows no chunks (HTTP/1.0), if it isn't too much."""
-    whole = await asyncio.to_thread(_joined, chunks)
+    whole = await asyncio.get_running_loop().run_in_executor(thread, _joined, chunks)
     if whole is None:
         text = b"this is too large for HTTP/1.0, use HTTP/1.1\n"
         await _answer(send, 505, text)
