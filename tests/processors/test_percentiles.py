@@ -8,6 +8,7 @@ from math import ceil
 
 import pytest
 
+from kernel_choice import kernel_or_reference
 from spanmill.clock import SystemClock
 from spanmill.exporters.exposition.text import encode
 from spanmill.processors.percentiles import Percentiles, PercentilesSettings
@@ -17,6 +18,8 @@ from spanmill.spans.batch import SPAN_KINDS
 from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry
 from spanmill.testing import Span, batch_of
+
+choice = kernel_or_reference("spanmill.series._window")
 
 SECOND = 10**9
 NOW = 10**18

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel_choice import kernel_or_reference
 from spanmill.clock import SystemClock
 from spanmill.processors.percentiles import Percentiles, PercentilesSettings
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import LabelValues, Values
 from spanmill.telemetry import Telemetry
 from spanmill.testing import Span, batch_of
+
+choice = kernel_or_reference("spanmill.series._window")
 
 SECOND = 10**9
 NOW = 10**18

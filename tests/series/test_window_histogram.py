@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel_choice import kernel_or_reference
+from spanmill.kernels import load_kernel
 from spanmill.series.window import SLOT_NS, SlotRing
 from spanmill.series.window_histogram import (
     BUCKETS,
@@ -19,6 +21,9 @@ from spanmill.series.window_histogram import (
     bounded_weights,
     buckets_of,
 )
+
+KERNEL = "spanmill.series._window"
+choice = kernel_or_reference(KERNEL)
 
 GUARANTEE = 0.011
 NEWEST = 170_000_000
@@ -51,7 +56,7 @@ def ring_at(newest: int = NEWEST, slots: int = 30) -> SlotRing:
 
 
 def on_ring(ring: SlotRing, rows: int = ROWS) -> HistogramWindow:
-    return HistogramWindow(ring, rows)
+    return HistogramWindow(ring, rows, load_kernel(KERNEL), seed=7)
 
 
 def observe(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import compress
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.window_candidates import Candidates
 from spanmill.series.window_pending import NO_ROW
 
 __all__ = ["NO_ROW", "BusiestSeries"]
 
 _HYSTERESIS: Final = 1.5
 _LEAST_ACTIVITY: Final = 1.5  # two spans of late; a name that came once will hardly come again
-_FORGOTTEN: Final = 0.5  # spans; so many slots as 0.7 windows after a single one
 _FEWEST_CANDIDATES: Final = 1_000
 
 
@@ -41,8 +41,7 @@ class BusiestSeries:
         self._labels: list[LabelValues | None] = []
         self._free: list[int] = []
         self._activity = np.zeros(limit)
-        self._candidates: dict[LabelValues, float] = {}
-        self._most_candidates = 2 * max(limit, _FEWEST_CANDIDATES)
+        self._candidates = Candidates(2 * max(limit, _FEWEST_CANDIDATES))
         self.left: list[int] = []
         """The rows that label sets have lost in the last step: forget what led to them."""
 
@@ -93,57 +92,40 @@ class BusiestSeries:
             self._vacate(row)
         challengers = self._challengers()
         free = self.limit - len(self._rows)
-        for key in challengers[:free]:
+        for key in islice(challengers, free):
             self._seat(key)
-        return self._replace(challengers[free:])
+        return self._replace(challengers)
 
-    def _challengers(self) -> list[LabelValues]:
+    def _challengers(self) -> Iterator[LabelValues]:
         """The candidates to whom a row may be due, the busiest first."""
         due = _LEAST_ACTIVITY
         if len(self._rows) == self.limit:
             due = max(due, _HYSTERESIS * float(self._activity.min()))
-        spans = self._candidate_spans()
-        waiting = np.flatnonzero(spans >= due)
-        order = waiting[np.argsort(-spans[waiting], kind="stable")]
-        keys = list(self._candidates)
-        return [keys[i] for i in order.tolist()]
-
-    def _candidate_spans(self) -> npt.NDArray[np.float64]:
-        return np.fromiter(self._candidates.values(), np.float64, len(self._candidates))
+        return self._candidates.busiest(due)
 
     def _admit(self, key: LabelValues, spans: float) -> int:
         if len(self._rows) < self.limit:
             return self._seat(key)
-        self._candidates[key] = self._candidates.get(key, 0.0) + spans
-        if len(self._candidates) > self._most_candidates:
-            busiest = np.argsort(-self._candidate_spans(), kind="stable")
-            kept = np.zeros(len(busiest), np.bool_)
-            kept[busiest[: self._most_candidates // 2]] = True
-            self._keep_candidates(kept)
+        self._candidates.add(key, spans)
         return NO_ROW
 
     def _forget(self, slots: int) -> None:
         """Forget the share of all spans that so many slots take with them."""
         kept = self._keep**slots
         self._activity *= kept
-        spans = self._candidate_spans() * kept
-        self._candidates = dict(zip(self._candidates, spans.tolist(), strict=True))
-        self._keep_candidates(spans > _FORGOTTEN)
+        self._candidates.fade(kept)
 
-    def _keep_candidates(self, kept: npt.NDArray[np.bool_]) -> None:
-        self._candidates = dict(compress(self._candidates.items(), kept.tolist()))
-
-    def _replace(self, challengers: Sequence[LabelValues]) -> list[int]:
+    def _replace(self, challengers: Iterator[LabelValues]) -> list[int]:
         """Let the busiest candidates have the rows of the least busy, as far as they are due."""
         changed = []
         least_busy = np.argsort(self._activity[: len(self._labels)], kind="stable").tolist()
         for challenger, row in zip(challengers, least_busy, strict=False):
             activity = float(self._activity[row])
-            if self._candidates[challenger] < _HYSTERESIS * activity:
+            if self._candidates.spans(challenger) < _HYSTERESIS * activity:
                 break
             loser = self._vacate(row)
             self._seat(challenger)
-            self._candidates[loser] = activity
+            self._candidates.add(loser, activity)
             changed.append(row)
         return changed
 
@@ -155,7 +137,7 @@ class BusiestSeries:
             row = len(self._labels)
             self._labels.append(key)
         self._rows[key] = row
-        self._activity[row] = self._candidates.pop(key, 0.0)
+        self._activity[row] = self._candidates.take(key)
         return row
 
     def _vacate(self, row: int) -> LabelValues:
