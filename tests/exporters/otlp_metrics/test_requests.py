@@ -82,3 +82,23 @@ def test_a_metric_comes_once_a_resource() -> None:
         for metric in of_scope.metrics
     ]
     assert sorted(found) == [(n, name) for n in (1, 2) for name in ("a_total", "b", "c")]
+
+
+def test_the_slices_of_a_family_are_one_metric() -> None:
+    first: list[LabelValues | None] = [("shop", "/"), ("cart", "/")]
+    second: list[LabelValues | None] = [("shop", "/2"), ("cart", "/2")]
+    slices = [
+        s
+        for pair in zip(families(first, first), families(second, second), strict=True)
+        for s in pair
+    ]
+    (part,) = parts_of(*slices)
+    request = ExportMetricsServiceRequest.FromString(part.payload)
+    names = [
+        (metric.name, of_resource.resource.attributes[0].value.string_value)
+        for of_resource in request.resource_metrics
+        for of_scope in of_resource.scope_metrics
+        for metric in of_scope.metrics
+    ]
+    assert len(names) == len(set(names))
+    assert count_points(part.payload) == 4 * 3

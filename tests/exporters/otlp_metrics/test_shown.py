@@ -50,6 +50,14 @@ def test_a_series_is_the_same_whatever_labels_others_have() -> None:
     assert [each.attributes for each in gone(before, now)] == [(("b", "2"),)]
 
 
+def test_the_slices_of_a_family_are_compared_as_one() -> None:
+    before = [counter(("a", "1"), ("a", "2")), counter(("a", "3"))]
+    assert gone(before, [counter(("a", "1")), counter(("a", "2"), ("a", "3"), ("a", "4"))]) == []
+    found = gone(before, [counter(("a", "1")), counter(("a", "3"))])
+    assert [each.attributes for each in found] == [(("b", "2"), ("job", "a"))]
+    assert [len(snapshot.labels) for snapshot in before] == [2, 1], "snapshots stay as they are"
+
+
 def test_series_are_told_once() -> None:
     shown = ShownSeries("native")
     shown.replace([counter(("a", "1"), ("a", "2"))])

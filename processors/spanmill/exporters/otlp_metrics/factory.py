@@ -31,7 +31,7 @@ def build_pushers(
     """
 
     def snapshot() -> list[FamilySnapshot]:
-        return registry.snapshot(passed_through=False)
+        return list(registry.families(passed_through=False))
 
     pushers = []
     for name, destination in config.otlp_metrics.items():

@@ -80,9 +80,10 @@ class _Packer:
         self.points = 0
 
     def begin(self, metric: Metric) -> None:
-        """The next points are this metric's."""
+        """The next points are this metric's, which may be the one before, in its next slice."""
+        if metric != self._metric:
+            self._open = {}
         self._metric = metric
-        self._open = {}
 
     def has_room(self, owner: Owner, point: bytes) -> bool:
         """Whether the point fits into the request; an empty one takes any."""

@@ -27,16 +27,15 @@ class Shown:
     kind: Kind
     borders: tuple[float, ...]
     label_names: tuple[str, ...]
-    labels: Sequence[LabelValues | None]
+    labels: list[LabelValues | None]
 
 
 class ShownSeries:
     """The series of the last push that a destination answered.
 
-    Memory: 8 bytes a series, since the label values are the registry's own; for families that
-    make labels for the snapshot (the `otel` dialect with jobs, target info) theirs as well, some
-    100 bytes a series. Series that are gone are kept until the next push that is answered, so
-    there are never more than one snapshot has.
+    Memory: 8 bytes a series, and about 100 for each label set of a family or of several. Series
+    that are gone are kept until the next push that is answered, so there are never more than one
+    snapshot has.
     """
 
     def __init__(self, histograms: HistogramForm) -> None:
@@ -57,9 +56,16 @@ class ShownSeries:
 
     def _by_name(self, families: Iterable[FamilySnapshot]) -> dict[str, list[Shown]]:
         shown: dict[str, list[Shown]] = {}
+        known: dict[LabelValues | None, LabelValues | None] = {}
         for snapshot in families:
             each = self._of(snapshot)
-            shown.setdefault(snapshot.family.name, []).append(each)
+            # Families that share label sets have equal labels: one tuple is enough.
+            labels = [known.setdefault(values, values) for values in snapshot.labels]
+            of_family = shown.setdefault(snapshot.family.name, [])
+            if of_family and _continues(each, of_family[-1]):
+                of_family[-1].labels.extend(labels)
+            else:
+                of_family.append(replace(each, labels=labels))
         return shown
 
     def _of(self, snapshot: FamilySnapshot) -> Shown:
@@ -72,7 +78,16 @@ class ShownSeries:
                 borders = quantiles
             case Values():
                 borders = ()
-        return Shown(snapshot.family, kind, borders, snapshot.label_names, snapshot.labels)
+        return Shown(snapshot.family, kind, borders, snapshot.label_names, [])
+
+
+def _continues(each: Shown, before: Shown) -> bool:
+    """Whether series are a further slice of those before."""
+    return (each.kind, each.borders, each.label_names) == (
+        before.kind,
+        before.borders,
+        before.label_names,
+    )
 
 
 def _missing(before: Sequence[Shown], now: Sequence[Shown]) -> Iterator[Shown]:
