@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from spanmill.clock import SystemClock
 from spanmill.processors.percentiles import Percentiles, PercentilesSettings
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import LabelValues, Values
+from spanmill.spans.batch import SpanBatch
+from spanmill.spans.groups import groups_of
 from spanmill.telemetry import Telemetry
 from spanmill.testing import Span, batch_of
 
@@ -115,3 +119,35 @@ def test_windows_of_different_lengths_are_not_merged() -> None:
     )
     with pytest.raises(ValueError, match="different lengths"):
         new()[0].merge(other)
+
+
+def known(batch: SpanBatch) -> SpanBatch:
+    """The batch with groups as a decoder finds them, finer than the series of percentiles."""
+    groups = groups_of(batch, ())
+    words = []
+    for row in groups.first.tolist():
+        service = batch.resource.values[batch.resource.codes[row]].attributes["service.name"]
+        identity = (service, batch.name.value(row), int(batch.kind[row]), int(batch.status[row]))
+        words.append([hash(identity) % 2**64, hash(str(identity)) % 2**64])
+    return dataclasses.replace(
+        batch,
+        groups=dataclasses.replace(
+            groups, identities=np.array(words, np.uint64).reshape(len(words), 2)
+        ),
+    )
+
+
+@given(batches, st.integers(1, 4))
+def test_groups_that_a_decoder_knows_change_nothing(
+    given_batches: list[Batch], max_series: int
+) -> None:
+    settings = PercentilesSettings(WINDOW, max_series)
+    found = []
+    for groups_known in (False, True):
+        registry = Registry(SystemClock())
+        processor = Percentiles(settings, registry, Telemetry(registry), Unchanged())
+        for arrival, sent in sorted(given_batches, key=lambda batch: batch[0]):
+            batch = batch_of(sent, arrival_ns=arrival)
+            processor.observe(known(batch) if groups_known else batch)
+        found.append(shown(processor, registry))
+    assert found[0] == found[1]
