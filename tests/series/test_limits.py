@@ -297,3 +297,12 @@ def test_the_demand_of_more_rows_than_one_tick_looks_at_is_known_after_a_round()
     assert demand is not None
     assert demand.label_sets == pytest.approx(number + 1_000, rel=0.05)
     assert demand.services[0].label_sets == pytest.approx(number + 1_000, rel=0.15)
+
+
+def test_who_lost_its_row_disappears_even_if_the_clock_is_set_back_by_a_week() -> None:
+    traffic = full("a")
+    traffic.tick(4, {"new": 100})
+    assert ("a", 1e9) in traffic.series()
+    traffic.now -= 7 * 86_400 * SECOND
+    traffic.tick(LEAVING_NS // TICK, {"new": 100})
+    assert ("a", 1e9) not in traffic.series()
