@@ -32,6 +32,7 @@ _LABEL_SETS = 250_000
 _BEGIN = 10**18
 _REQUEST = 8_192
 _BUCKETS = 10
+_WARM = 20  # spans of each label set before it is timed: its histogram has its range then
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def cpu() -> None:
     source = Source()
     for label_sets in (100, 1_000, 10_000, 100_000, _LABEL_SETS):
         _, processor = _processor(label_sets)
-        for begin in range(0, label_sets, _REQUEST):
+        for begin in [*range(0, label_sets, _REQUEST)] * _WARM:
             numbers = np.arange(begin, min(begin + _REQUEST, label_sets))
             processor.observe(source.request(numbers, None, _BEGIN))
         figures = [_observed(source, processor, label_sets, size) for size in (512, _REQUEST)]

@@ -80,21 +80,35 @@ class Contenders:
         buckets: int64_t = self._bounds.shape[0] + 1
         capacity: int64_t = entries.shape[0] // buckets
         slot: int64_t
-        entry: int32_t
+        entry: int64_t
+        outside: cython.bint = False
         held: uint64_t = 0
         one = cython.declare(Head)
         if trace_ids.shape[1] != 16 or span_ids.shape[1] != 8 or records.shape[1] < 48:
             raise ValueError("ids of other sizes")
-        with cython.nogil:
+        if (
+            min(durations.shape[0], errors.shape[0], trace_ids.shape[0], span_ids.shape[0]) < n
+            or min(found.shape[0], slots.shape[0], ranks.shape[0]) < n
+        ):
+            raise ValueError("columns that are shorter than the rows")
+        # Lengths, rows and entries are checked before the loops that use them. The loop that reads
+        # entries does nothing else, so that it waits for many of them at a time.
+        with cython.nogil, cython.boundscheck(False):
             for i in range(n):
-                if not 0 <= rows[i] < capacity:
-                    with cython.gil:
-                        raise IndexError("a row that the histogram doesn't have")
-                slot = rows[i] * buckets + self._bucket(durations[i])
+                outside |= not 0 <= rows[i] < capacity
+            if not outside:
+                for i in range(n):
+                    slots[i] = rows[i] * buckets + self._bucket(durations[i])
+                    found[i] = entries[slots[i]]
+                    outside |= not 0 <= found[i] < records.shape[0]
+            if outside:
+                n = 0
+            for i in range(n):
+                slot = slots[i]
+                entry = found[i]
                 memcpy(cython.address(one.trace[0]), cython.address(trace_ids[i, 0]), 16)
                 memcpy(cython.address(one.span), cython.address(span_ids[i, 0]), 8)
                 one.rank = self._rank(one, errors[i] != 0, second)
-                entry = entries[slot]
                 memcpy(cython.address(held), cython.address(records[entry, 0]), 8)
                 if one.rank < held:
                     continue
@@ -107,6 +121,8 @@ class Contenders:
                 slots[count] = slot
                 ranks[count] = one.rank
                 count += 1
+        if outside:
+            raise IndexError("a row or an entry that isn't there")
         return count
 
     @cython.cfunc
@@ -139,14 +155,12 @@ class Contenders:
     @cython.nogil
     @cython.exceptval(-1)
     def _bucket(self, duration: uint64_t) -> int64_t:
-        """The number of bounds below a duration."""
+        """The number of bounds below a duration, found without a branch that could go wrong."""
         low: cython.Py_ssize_t = 0
-        high: cython.Py_ssize_t = self._bounds.shape[0]
-        middle: cython.Py_ssize_t
-        while low < high:
-            middle = (low + high) >> 1
-            if self._bounds[middle] < duration:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        size: cython.Py_ssize_t = self._bounds.shape[0]
+        half: cython.Py_ssize_t
+        while size > 1:
+            half = size >> 1
+            low += half * (self._bounds[low + half - 1] < duration)
+            size -= half
+        return low + (size == 1 and self._bounds[low] < duration)
