@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 
@@ -21,16 +22,23 @@ class Applied:
         self.threads: set[int] = set()
         self.may_go_on = threading.Event()
         self.may_go_on.set()
+        self._one = threading.Event()
         self.entered = threading.Event()
         self.fails_on: bytes | None = None
 
     def __call__(self, record: Record[None]) -> None:
         self.entered.set()
-        assert self.may_go_on.wait(TIMEOUT)
+        while not self.may_go_on.wait(0.001):
+            if self._one.is_set():
+                self._one.clear()
+                break
         self.threads.add(threading.get_ident())
         if record.entry.payload == self.fails_on:
             raise RuntimeError("this one can't be applied")
         self.records.append(record)
+
+    def let_one_go(self) -> None:
+        self._one.set()
 
     @property
     def payloads(self) -> list[bytes]:
@@ -39,6 +47,23 @@ class Applied:
 
 def entry(payload: bytes, items: int = 1) -> Entry[None]:
     return Entry(payload, Signal.TRACES, "test", items, None)
+
+
+def submit_apart(journal: Journal, given: Entry[None]) -> Future[Record[None]]:
+    """Submit in a thread of its own, which may have to apply the record itself.
+
+    The future ends when the record's own does.
+    """
+    outer: Future[Record[None]] = Future()
+
+    def submit() -> None:
+        try:
+            outer.set_result(journal.submit(given).result(TIMEOUT))
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            outer.set_exception(error)
+
+    threading.Thread(target=submit, daemon=True).start()
+    return outer
 
 
 def nothing_expires(items: int) -> None:

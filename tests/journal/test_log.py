@@ -8,14 +8,22 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from journal.entries import TIMEOUT, Applied, Journal, entry, nothing_expires, read_all
+from journal.entries import (
+    TIMEOUT,
+    Applied,
+    Journal,
+    entry,
+    nothing_expires,
+    read_all,
+    submit_apart,
+)
 from spanmill.errors import UnavailableError
-from spanmill.journal.log import Entry, Signal
+from spanmill.journal.log import Entry, Record, Signal
 from spanmill.testing import ManualClock
 from waiting import Eventually
 
 
-def test_records_are_applied_once_in_the_order_of_submission_on_one_thread(
+def test_records_are_applied_once_in_the_order_of_submission(
     journal: Journal,
 ) -> None:
     applied = Applied()
@@ -26,7 +34,43 @@ def test_records_are_applied_once_in_the_order_of_submission_on_one_thread(
     assert applied.payloads == payloads
     assert applied.records == records
     assert [record.position for record in records] == list(range(200))
-    assert len(applied.threads) == 1
+
+
+def test_who_submits_to_an_idle_journal_commits_itself(journal: Journal) -> None:
+    applied = Applied()
+    journal.start(applied)
+    assert all(journal.submit(entry(b"%d" % n)).done() for n in range(100))
+    assert applied.threads == {threading.get_ident()}
+
+
+def test_who_commits_takes_what_waits_at_the_beginning_and_no_more(journal: Journal) -> None:
+    applied = Applied()
+    applied.may_go_on.clear()
+    journal.start(applied)
+    first = submit_apart(journal, entry(b"first"))
+    assert applied.entered.wait(TIMEOUT)
+    others = [journal.submit(entry(b"%d" % n)) for n in range(3)]
+    applied.may_go_on.set()
+    first.result(TIMEOUT)
+    assert [other.result(TIMEOUT).position for other in others] == [1, 2, 3]
+    assert len(applied.threads) == 2
+
+
+def test_records_are_never_applied_at_once(journal: Journal) -> None:
+    under_way = [0]
+    most = [0]
+
+    def apply(record: Record[None]) -> None:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        sum(range(1000))  # long enough for others to come
+        under_way[0] -= 1
+
+    journal.start(apply)
+    futures = [submit_apart(journal, entry(b"%d" % n)) for n in range(200)]
+    positions = {future.result(TIMEOUT).position for future in futures}
+    assert positions == set(range(200))
+    assert most == [1]
 
 
 def test_many_submitters_share_one_order_and_each_keeps_its_own(journal: Journal) -> None:
@@ -56,7 +100,7 @@ def test_what_waits_while_a_record_is_applied_is_committed_as_one_group(
     applied = Applied()
     applied.may_go_on.clear()
     journal.start(applied)
-    first = journal.submit(entry(b"first"))
+    first = submit_apart(journal, entry(b"first"))
     assert applied.entered.wait(TIMEOUT)
     others = [journal.submit(entry(b"%d" % n)) for n in range(50)]
     assert not first.done()
@@ -94,7 +138,7 @@ def test_a_submission_cancelled_before_its_turn_is_left_out_and_the_journal_goes
     applied = Applied()
     applied.may_go_on.clear()
     journal.start(applied)
-    journal.submit(entry(b"first"))
+    submit_apart(journal, entry(b"first"))
     assert applied.entered.wait(TIMEOUT)
     cancelled = journal.submit(entry(b"cancelled"))
     assert cancelled.cancel()
@@ -110,11 +154,15 @@ def test_a_submission_whose_turn_has_come_cannot_be_cancelled(journal: Journal) 
     applied = Applied()
     applied.may_go_on.clear()
     journal.start(applied)
+    submit_apart(journal, entry(b"first"))
+    assert applied.entered.wait(TIMEOUT)
+    applied.entered.clear()
     future = journal.submit(entry(b"x"))
+    applied.let_one_go()
     assert applied.entered.wait(TIMEOUT)
     assert not future.cancel()
     applied.may_go_on.set()
-    assert future.result(TIMEOUT).position == 0
+    assert future.result(TIMEOUT).position == 1
 
 
 def test_closing_applies_what_was_submitted_and_refuses_the_rest(journal: Journal) -> None:
@@ -122,16 +170,19 @@ def test_closing_applies_what_was_submitted_and_refuses_the_rest(journal: Journa
     applied.may_go_on.clear()
     cursor = journal.cursor("a", Signal.TRACES, 1 << 30, nothing_expires)
     journal.start(applied)
+    first = submit_apart(journal, entry(b"first"))
+    assert applied.entered.wait(TIMEOUT)
     futures = [journal.submit(entry(b"%d" % n)) for n in range(20)]
     closing = threading.Thread(target=journal.close)
     closing.start()
     applied.may_go_on.set()
     closing.join(TIMEOUT)
+    assert first.result(TIMEOUT).position == 0
     assert all(future.done() for future in futures)
     with pytest.raises(UnavailableError, match="shutting down") as refusal:
         journal.submit(entry(b"late")).result(TIMEOUT)
     assert refusal.value.retry_after > 0
-    assert len(read_all(cursor)) == 20
+    assert len(read_all(cursor)) == 21
     journal.close()
 
 

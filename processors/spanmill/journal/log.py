@@ -1,8 +1,8 @@
 """The journal: records in one order, and a cursor for each destination that reads them.
 
 `submit` is the only way in, shared by every receiver; what was submitted is committed in
-groups by one thread, applied in journal order, and only then answered. This journal keeps its
-records in memory; one on disk stands behind the same protocol.
+groups by one thread at a time, applied in journal order, and only then answered. This journal
+keeps its records in memory; one on disk stands behind the same protocol.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ class Journal(Protocol[Decoded]):
     def submit(self, entry: Entry[Decoded]) -> Future[Record[Decoded]]:
         """Queue an entry; the future ends once it is committed and applied.
 
-        The future raises UnavailableError where the journal is closed. Cancelled before its
-        turn, the entry is left out; afterwards it can't be cancelled.
+        A journal may do that in the calling thread: then the future has ended on return. The
+        future raises UnavailableError where the journal is closed. Cancelled before its turn,
+        the entry is left out; afterwards it can't be cancelled.
         """
         ...
 
@@ -88,7 +89,10 @@ class Journal(Protocol[Decoded]):
         ...
 
     def start(self, apply: Callable[[Record[Decoded]], None]) -> None:
-        """Begin to commit. `apply` sees every record once, in order, on one thread."""
+        """Begin to commit. `apply` sees every record once, in order, one at a time.
+
+        It may be called from any thread that submits; what one call did is seen by the next.
+        """
         ...
 
     def close(self) -> None:
@@ -155,13 +159,19 @@ class MemoryJournal(Generic[Decoded]):
     What it acknowledges is lost when the process ends. `books` is held while a record is
     applied and shown to the cursors, and is to be held by whoever changes or reads figures that
     must agree with each other (the books of docs/architecture.md).
+
+    Whoever submits while nobody commits does so itself, which saves waking two threads a
+    request. It commits one group, all that waits at that moment, so that nobody answers late
+    because of the others; what came meanwhile is left to a thread that does nothing else.
     """
 
     def __init__(self, clock: Clock, books: AbstractContextManager[object]) -> None:
         self._clock = clock
         self._books = books
         self._pending: deque[tuple[Entry[Decoded], Future[Record[Decoded]]]] = deque()
-        self._wake = threading.Condition()
+        self._changed = threading.Condition()
+        self._apply: Callable[[Record[Decoded]], None] | None = None
+        self._committing = False
         self._closed = False
         self._cursors: list[_MemoryCursor] = []
         self._next_position = 0
@@ -177,28 +187,31 @@ class MemoryJournal(Generic[Decoded]):
         return cursor
 
     def start(self, apply: Callable[[Record[Decoded]], None]) -> None:
-        """Begin to commit. `apply` sees every record once, in order, on one thread."""
-        self._thread = threading.Thread(
-            target=self._commit, args=(apply,), name="journal-commit", daemon=True
-        )
+        """Begin to commit. `apply` sees every record once, in order, one at a time."""
+        self._thread = threading.Thread(target=self._commit, name="journal-commit", daemon=True)
+        with self._changed:
+            self._apply = apply
         self._thread.start()
 
     def submit(self, entry: Entry[Decoded]) -> Future[Record[Decoded]]:
         """Queue an entry; the future ends once it is committed and applied."""
         future: Future[Record[Decoded]] = Future()
-        with self._wake:
+        with self._changed:
             if self._closed:
                 future.set_exception(_shutting_down())
                 return future
             self._pending.append((entry, future))
-            self._wake.notify()
+            if self._committing or self._apply is None:
+                return future
+            group = self._take_group()
+        self._commit_group(group)
         return future
 
     def close(self) -> None:
         """Commit and apply what was submitted, then refuse the rest. Cursors read on."""
-        with self._wake:
+        with self._changed:
             self._closed = True
-            self._wake.notify()
+            self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
         for _, future in self._pending:  # the journal was never started
@@ -206,38 +219,50 @@ class MemoryJournal(Generic[Decoded]):
                 future.set_exception(_shutting_down())
         self._pending.clear()
 
-    def _commit(self, apply: Callable[[Record[Decoded]], None]) -> None:
+    def _commit(self) -> None:
+        """Commit what was submitted while somebody else did."""
         while True:
-            with self._wake:
-                while not self._pending and not self._closed:
-                    self._wake.wait()
+            with self._changed:
+                while self._committing or not (self._pending or self._closed):
+                    self._changed.wait()
                 if not self._pending:
                     return
-                group = list(self._pending)
-                self._pending.clear()
-            self._commit_group(group, apply)
+                group = self._take_group()
+            self._commit_group(group)
             del group  # or an idle journal would keep the last requests in memory
 
+    def _take_group(self) -> list[tuple[Entry[Decoded], Future[Record[Decoded]]]]:
+        """All that waits, for whoever holds the lock to commit, and nobody else meanwhile."""
+        self._committing = True
+        group = list(self._pending)
+        self._pending.clear()
+        return group
+
     def _commit_group(
-        self,
-        group: Sequence[tuple[Entry[Decoded], Future[Record[Decoded]]]],
-        apply: Callable[[Record[Decoded]], None],
+        self, group: Sequence[tuple[Entry[Decoded], Future[Record[Decoded]]]]
     ) -> None:
-        for entry, future in group:
-            # A caller that gave up may have cancelled; from here on it can't.
-            if not future.set_running_or_notify_cancel():
-                continue
-            record = self._append(entry)
-            try:
-                with self._books:
-                    apply(record)
-                    for cursor in self._cursors:
-                        cursor.append(record)
-            except Exception as error:  # noqa: BLE001 - every receiver waits for this thread
-                _log.exception("a record could not be applied")
-                future.set_exception(error)
-            else:
-                future.set_result(record)
+        assert self._apply is not None, "it was started"
+        try:
+            for entry, future in group:
+                # A caller that gave up may have cancelled; from here on it can't.
+                if not future.set_running_or_notify_cancel():
+                    continue
+                record = self._append(entry)
+                try:
+                    with self._books:
+                        self._apply(record)
+                        for cursor in self._cursors:
+                            cursor.append(record)
+                except Exception as error:  # noqa: BLE001 - every receiver waits for this
+                    _log.exception("a record could not be applied")
+                    future.set_exception(error)
+                else:
+                    future.set_result(record)
+        finally:
+            with self._changed:
+                self._committing = False
+                if self._pending or self._closed:
+                    self._changed.notify_all()
 
     def _append(self, entry: Entry[Decoded]) -> Record[Decoded]:
         self._last_arrival_ns = max(self._last_arrival_ns, self._clock.time_ns())
