@@ -6,9 +6,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanmill.spans.links import span_links
-from spanmill.spans.reference import ReferenceDecoder
 from spanmill.testing import Span as Row
 from spanmill.testing import batch_of
+from spans.both_decoders import BothDecoders
 
 A, B = (b"\x01" * 16, b"\x02" * 8), (b"\x03" * 16, b"\x04" * 8)
 
@@ -23,7 +23,7 @@ def span(*links: tuple[bytes, bytes]) -> Span:
 def links(*spans: Span, rows: list[int]) -> list[tuple[tuple[bytes, bytes], ...]]:
     request = ExportTraceServiceRequest()
     request.resource_spans.add().scope_spans.add().spans.extend(spans)
-    batch = ReferenceDecoder(()).decode(request.SerializeToString()).batch
+    batch = BothDecoders(()).decode(request.SerializeToString()).batch
     return list(span_links(batch, rows))
 
 

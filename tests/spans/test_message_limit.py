@@ -9,11 +9,11 @@ import pytest
 from spanmill.errors import RequestError, TooManyMessagesError
 from spanmill.spans import reference
 from spanmill.spans.otlp_json import json_to_protobuf
-from spanmill.spans.reference import ReferenceDecoder
 from spanmill.spans.wire import MAX_MESSAGES
+from spans.both_decoders import BothDecoders
 from spans.generated import field
 
-DECODER = ReferenceDecoder(())
+DECODER = BothDecoders(())
 EMPTY_SPAN = field(2, b"")
 
 TOO_MANY = {
@@ -59,12 +59,14 @@ def test_the_library_builds_no_objects_of_too_many(
         DECODER.decode(body)
 
 
-def test_millions_cost_no_more_than_the_limit() -> None:
+@pytest.mark.parametrize("kind", ["compiled", "reference"])
+def test_millions_cost_no_more_than_the_limit(kind: str) -> None:
+    decoder = DECODER.of_kind(kind)
     body = field(1, field(2, b"") * 3_000_000)
     tracemalloc.start()
     try:
         with pytest.raises(TooManyMessagesError):
-            DECODER.decode(body)
+            decoder.decode(body)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

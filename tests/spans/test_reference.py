@@ -1,4 +1,4 @@
-"""The decoder on the protobuf library gives what a plain loop over its objects gives."""
+"""Both decoders give what a plain loop over the protobuf library's objects gives."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from spanmill.errors import UndecodableError
 from spanmill.spans.batch import ABSENT
 from spanmill.spans.decoder import DecodedRequest
-from spanmill.spans.reference import ReferenceDecoder
+from spans.both_decoders import BothDecoders
 from spans.generated import ATTRIBUTES, Request, field, requests
 from spans.plain_rows import batch_rows, located_spans, plain_rows
 
-DECODER = ReferenceDecoder(ATTRIBUTES)
+DECODER = BothDecoders(ATTRIBUTES)
 TRACE_ID = bytes(range(1, 17))
 SPAN_ID = bytes(range(1, 9))
 
@@ -51,7 +51,7 @@ def check_against_library(body: bytes) -> None:
 
 def test_the_real_spans_are_those_of_a_plain_loop(astronomy_requests: list[bytes]) -> None:
     attributes = ("http.route", "http.method", "rpc.service", "http.status_code", "nowhere")
-    decoder = ReferenceDecoder(attributes)
+    decoder = BothDecoders(attributes)
     spans = 0
     for body in astronomy_requests:
         decoded = decoder.decode(body)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from spanmill.spans.batch import AttributeValue
-from spanmill.spans.reference import ReferenceDecoder
 from spanmill.spans.sampling import MAX_WEIGHT, threshold_weight, weighted_by
 from spanmill.testing import Span, batch_of
+from spans.both_decoders import BothDecoders
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_decoder_weights_each_span_by_its_own_trace_state() -> None:
         ).trace_state = trace_state
     spans.insert(1, spans.add(trace_id=b"short", span_id=bytes([9] * 8), trace_state="ot=th:f"))
     del spans[-1]
-    decoded = ReferenceDecoder(()).decode(request.SerializeToString())
+    decoded = BothDecoders(()).decode(request.SerializeToString())
     assert decoded.rejected_spans == 1
     assert decoded.batch.weight.tolist() == [1.0, 2.0, 1.0, 4.0]
 

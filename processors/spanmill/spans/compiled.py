@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from array import array
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Final, Literal
@@ -92,7 +93,7 @@ class CompiledDecoder:
         if not rejected:
             return DecodedRequest(self._batch(body, body, found), {})
         layout = find_spans(body)
-        payload = cut_spans(body, layout, np.frombuffer(rejected, np.uint32).tolist())
+        payload = cut_spans(body, layout, array("I", bytes(rejected)))
         del layout
         counts = {"invalid_trace_id": found[-2], "invalid_span_id": found[-1]}
         reasons = {reason: count for reason, count in counts.items() if count}

@@ -19,9 +19,13 @@ def span_links(batch: SpanBatch, rows: Iterable[int]) -> Iterator[tuple[Link, ..
     """The links of each of these rows, in the order of the bytes.
 
     A link whose ids have a wrong length, or whose span id is all zero, points to no span and is
-    left out; OTLP rejects no span for it. Costs about 2 µs a row.
+    left out; OTLP rejects no span for it. Costs about 2 µs a row; next to nothing for one of
+    which the decoder has seen that it has no link.
     """
     for row in rows:
+        if batch.linked is not None and not batch.linked[row]:
+            yield ()
+            continue
         links = Span.FromString(batch.span_bytes(row)).links
         yield tuple(
             (link.trace_id, link.span_id)
