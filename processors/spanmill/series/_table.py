@@ -9,6 +9,9 @@ fits. An empty row is a null pointer.
 What is computed is what `histogram_arrays.py` and `native.py` compute, addition by addition.
 Observing goes over the spans of a batch twice: first to find their native buckets and to widen
 the ranges of their rows, then to count, since a row's scale depends on all of the batch.
+
+It is longer than other kernels: whatever reads or changes a block stands here, in one module, since
+C functions are inlined only within one.
 """
 
 import cython
@@ -674,6 +677,8 @@ class HistogramTable:
         new: Block
         counts = cython.declare(cython.double[192])
         i: cython.int
+        size: cython.int
+        moved: cython.bint
         count: cython.double
         if old.low <= old.high:
             while (old.high >> steps) - (old.low >> steps) >= MAX_BUCKETS:
@@ -683,33 +688,45 @@ class HistogramTable:
             head.first = head.low & ~7
             head.held = (head.high | 7) + 1 - head.first
         head.scale -= steps
-        for i in range(head.held):
-            counts[i] = 0.0
-        for i in range(old.held):
-            count = count_at(self._native_of(old), old.native_width, i)
-            if count != 0.0:
-                counts[((old.first + i) >> steps) - head.first] += count
-        for i in range(head.held):
-            native_width = max(native_width, width_of(counts[i]))
+        moved = steps == 0 and native_width <= old.native_width
+        if moved:
+            native_width = old.native_width
+        else:
+            for i in range(head.held):
+                counts[i] = 0.0
+            for i in range(old.held):
+                count = count_at(self._native_of(old), old.native_width, i)
+                if count != 0.0:
+                    counts[((old.first + i) >> steps) - head.first] += count
+            for i in range(head.held):
+                native_width = max(native_width, width_of(counts[i]))
         head.classic_width = classic_width
         head.native_width = native_width
+        size = classic_bytes(self._counters, classic_width)
         new = cython.cast(
             Block,
-            malloc(
-                cython.sizeof(Row)
-                + classic_bytes(self._counters, classic_width)
-                + (cython.cast(cython.int, head.held) << native_width)
+            calloc(
+                1, cython.sizeof(Row) + size + (cython.cast(cython.int, head.held) << native_width)
             ),
         )
         if new == cython.NULL:
             return NO_MEMORY
         new[0] = head
-        for i in range(self._counters):
-            put_count(
-                classic_of(new), classic_width, i, count_at(classic_of(old), old.classic_width, i)
+        if classic_width == old.classic_width:
+            memcpy(classic_of(new), classic_of(old), size)
+        else:
+            for i in range(self._counters):
+                count = count_at(classic_of(old), old.classic_width, i)
+                put_count(classic_of(new), classic_width, i, count)
+        if moved and old.held:
+            memcpy(
+                self._native_of(new) + ((old.first - head.first) << native_width),
+                self._native_of(old),
+                cython.cast(cython.int, old.held) << native_width,
             )
-        for i in range(head.held):
-            put_count(self._native_of(new), native_width, i, counts[i])
+        elif not moved:
+            for i in range(head.held):
+                put_count(self._native_of(new), native_width, i, counts[i])
         self._bytes += self._size(new) - self._size(old)
         self._rows[at] = new
         free(old)
