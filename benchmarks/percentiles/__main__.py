@@ -14,6 +14,7 @@ from benchmarks.ingest.machine import describe
 from benchmarks.ingest.payloads import read_recording, regroup
 from benchmarks.percentiles.accuracy import Durations, errors
 from benchmarks.percentiles.cost import Measured, many_series
+from benchmarks.percentiles.pauses import pauses
 from spanmill.errors import SpanmillError
 from spanmill.series.targets import service_of
 from spanmill.spans.batch import SpanBatch
@@ -24,7 +25,7 @@ _SPANS = 2_000_000
 
 
 def main(arguments: Sequence[str], cpu_ns: Callable[[], int]) -> int:
-    """Print two tables; the exit code is 2 where the recording can't be read."""
+    """Print three tables; the exit code is 2 where the recording can't be read."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.percentiles", description=__doc__)
     parser.add_argument("--data", type=Path, default=_DATA, help="the recorded spans")
     options = parser.parse_args(arguments)
@@ -36,11 +37,12 @@ def main(arguments: Sequence[str], cpu_ns: Callable[[], int]) -> int:
     print(f"Taken on {describe()}.\n")
     _print_errors(_by_series(recorded[8192]))
     _print_costs(recorded, cpu_ns)
+    _print_pauses(cpu_ns)
     return 0
 
 
 def _decoded(file: Path, batch: int) -> list[SpanBatch]:
-    decoder = load_decoder(())
+    decoder = load_decoder((), ())
     requests = regroup(read_recording(file), batch)
     return [decoder.decode(request.SerializeToString()).batch for request in requests]
 
@@ -86,6 +88,13 @@ def _print_costs(recorded: dict[int, list[SpanBatch]], cpu_ns: Callable[[], int]
                 f"| {name} | {size:,} | {nanoseconds / 1000:.2f} | {milliseconds:.1f} "
                 f"| {values:,} | {megabytes:.1f} |"
             )
+
+
+def _print_pauses(cpu_ns: Callable[[], int]) -> None:
+    print("\n| label sets | places | call | median, ms | longest, ms |\n|---:|---:|---|---:|---:|")
+    for series, places in ((1_000, 1_000), (20_000, 20_000), (60_000, 20_000)):
+        for what, (median, longest) in pauses(places, series, cpu_ns).items():
+            print(f"| {series:,} | {places:,} | {what} | {median:.2f} | {longest:.1f} |")
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from spanmill.clock import SystemClock
 from spanmill.processors.percentiles import Percentiles, PercentilesSettings
 from spanmill.series.names import SpanNames
 from spanmill.series.registry import Registry
-from spanmill.spans.batch import Coded, Resource, Scope, SpanBatch
+from spanmill.spans.batch import Coded, Groups, Resource, Scope, SpanBatch
 from spanmill.telemetry import Telemetry
 
 SECOND = 1_000_000_000
 WINDOW = 300 * SECOND
 
 _BEGIN = 10**18
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads small numbers over 64 bits
 
 
 class Measured:
@@ -56,7 +57,10 @@ class Measured:
 
 
 def many_series(spans: int, batch: int, rng: np.random.Generator) -> list[SpanBatch]:
-    """Batches over 1,000 series, Zipf-like, lognormal durations, ends of the last 30 s."""
+    """Batches over 1,000 series, Zipf-like, lognormal durations, ends of the last 30 s.
+
+    They have groups as a decoder finds them.
+    """
     resources = [Resource({"service.name": f"service{i}"}) for i in range(20)]
     names = [f"operation {chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(50)]
     return [_batch(batch, resources, names, rng) for _ in range(spans // batch)]
@@ -69,6 +73,10 @@ def _batch(
     duration = rng.lognormal(np.log(2e7), 1.0, n).astype(np.uint64)
     end = (_BEGIN - rng.exponential(5e9, n)).astype(np.uint64)
     zeros, ids = np.zeros(n, np.int64), np.ones((n, 16), np.uint8)
+    found, first, codes, counts = np.unique(
+        series, return_index=True, return_inverse=True, return_counts=True
+    )
+    identities = (np.stack((found, found), axis=1) + 1).astype(np.uint64) * _ODD
     return SpanBatch(
         payload=b"",
         resource=Coded((series % len(resources)).astype(np.int32), resources),
@@ -86,4 +94,5 @@ def _batch(
         weight=np.ones(n),
         span_start=zeros,
         span_length=zeros,
+        groups=Groups((), codes.astype(np.int32), first, counts, identities),
     )

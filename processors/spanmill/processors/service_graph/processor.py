@@ -83,6 +83,11 @@ class ServiceGraph:
         """Give up the sides that waited long enough."""
         self._count(self._joining.expire(now_ns), now_ns)
 
+    @property
+    def remembered_bytes(self) -> int:
+        """The memory of the spans and ends that are remembered, in bytes."""
+        return self._joining.nbytes
+
     def _count(self, outcome: Outcome, now_ns: int) -> None:
         if outcome.edges is not None:
             self._families.count(outcome.edges, self._names, now_ns)
