@@ -1,4 +1,4 @@
-"""The decoder's kernel built in a copy of the sources: with sanitizers, with a check taken out."""
+"""The decoder's kernels built in a copy of the sources: with sanitizers, with a check taken out."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Edit(NamedTuple):
 
 
 def build_copy(folder: Path, flags: str = "", edits: Sequence[Edit] = ()) -> None:
-    """Copy the sources into this folder, edit them, and build the decoder's kernel in place.
+    """Copy the sources into this folder, edit them, and build the decoder's kernels in place.
 
     `flags` are the C compiler's, beside setup.py's own. Raises SystemExit where an edit doesn't
-    fit or the kernel can't be built.
+    fit or a kernel can't be built.
     """
     ignored = shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "processors", folder / "processors", ignore=ignored)
@@ -43,14 +43,16 @@ def build_copy(folder: Path, flags: str = "", edits: Sequence[Edit] = ()) -> Non
         if text.count(edit.old) != 1:
             raise SystemExit(f"{edit.file} has this {text.count(edit.old)} times:\n{edit.old}")
         file.write_text(text.replace(edit.old, edit.new))
-    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j", "2"]
     only = {"SPANMILL_BUILD_ONLY": f"{KERNEL.stem}*", "CFLAGS": flags}
     built = subprocess.run(
         command, cwd=folder, env=os.environ | only, capture_output=True, text=True, check=False
     )
     # A kernel that does not compile is left out, without an error: the build is optional.
-    if built.returncode or not list((folder / KERNEL).parent.glob(f"{KERNEL.stem}.*.so")):
-        raise SystemExit(f"the kernel was not built:\n{built.stdout}{built.stderr}")
+    beside = (folder / KERNEL).parent
+    sources, libraries = (len(list(beside.glob(f"{KERNEL.stem}*.{end}"))) for end in ("py", "so"))
+    if built.returncode or sources != libraries:
+        raise SystemExit(f"a kernel was not built:\n{built.stdout}{built.stderr}")
 
 
 def fuzz_copy(

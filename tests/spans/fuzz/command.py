@@ -51,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for finding in tally.findings:
         _write(finding, options.findings, options.seed)
     print(tally.line())
-    if session.read_otherwise is not None:
-        print(f"{session.read_otherwise:,} went from the kernel to the reference")
+    print(f"{session.read_otherwise:,} went from the kernel to the reference")
     return 1 if tally.findings else 0
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from spanmill.spans.framed import read_framed
 from spanmill.spans.split import split_request
 from spans.fuzz.fields import Field, parse_request
@@ -24,8 +26,18 @@ _LARGEST: Final = 2000
 
 
 def generated_requests(random: Random) -> list[bytes]:
-    """Requests of all shapes: few spans, fields in any order, unknown ones among them."""
-    return [_generated(random).received for _ in range(GENERATED)]
+    """Requests of all shapes: few spans; in every third fields in any order and unknown ones."""
+    return [
+        body if number % 3 == 0 else _plain(body)
+        for number, body in enumerate(_generated(random).received for _ in range(GENERATED))
+    ]
+
+
+def _plain(body: bytes) -> bytes:
+    """The same as a library writes it: what has one wrong place is then read up to there."""
+    request = ExportTraceServiceRequest.FromString(body)
+    request.DiscardUnknownFields()
+    return request.SerializeToString()
 
 
 def _generated(random: Random) -> Request:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from spanmill.spans.compiled import CompiledDecoder
 from spanmill.spans.decoder import DecodedRequest, Decoder
 from spans.fuzz.byte_mutations import havoc
 from spans.fuzz.difference import Outcome, difference, outcome
@@ -112,10 +111,9 @@ class Session:
         return self.tally
 
     @property
-    def read_otherwise(self) -> int | None:
-        """How many requests the decoder left to the reference; None where it has no such way."""
-        subject = self._subject
-        return subject.irregular_requests if isinstance(subject, CompiledDecoder) else None
+    def read_otherwise(self) -> int:
+        """How many requests the decoder left to the reference."""
+        return self._subject.irregular_requests
 
     def _try(self, body: bytes) -> str | None:
         tally = self.tally
