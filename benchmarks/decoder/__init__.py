@@ -1,0 +1,1 @@
+"""What a span costs in either decoder."""
