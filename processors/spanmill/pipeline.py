@@ -30,7 +30,12 @@ from spanmill.spans.batch import SpanBatch
 from spanmill.spans.decoder import DecodedRequest
 from spanmill.spans.installed import load_decoder
 from spanmill.spans.sampling import weighted_by
-from spanmill.telemetry import Telemetry, declare_build, declare_process
+from spanmill.telemetry import (
+    Telemetry,
+    declare_build,
+    declare_irregular_requests,
+    declare_process,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +73,7 @@ class Pipeline:
         group_by = next((p.attributes for p in self._processors if p.name == SpanMetrics.name), ())
         decoder = load_decoder(tuple(columns), group_by)
         declare_build(self._registry, version, decoder.kind)
+        declare_irregular_requests(self._registry, lambda: decoder.irregular_requests)
         declare_process(self._registry)
         self._journal: MemoryJournal[Decoded | None] = MemoryJournal(clock, self._registry.lock)
         self._destinations = build_destinations(

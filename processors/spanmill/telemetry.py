@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -200,6 +200,23 @@ def declare_build(registry: Registry, version: str, decoder_kind: str) -> None:
         "spanmill_decoder_info", "Always 1; which decoder reads the requests.", ("kind",)
     )
     decoder.set(1, decoder_kind)
+
+
+def declare_irregular_requests(registry: Registry, irregular: Callable[[], int]) -> None:
+    """Show how many requests the compiled decoder has left to the reference so far."""
+    counter = registry.counter(
+        "spanmill_decoder_irregular_requests_total",
+        "Requests in a form that the compiled decoder leaves to the reference.",
+    )
+    counted = 0
+
+    def refresh() -> None:
+        nonlocal counted
+        requests = irregular()
+        counter.add(requests - counted)
+        counted = requests
+
+    registry.before_snapshot(refresh)
 
 
 def declare_process(registry: Registry) -> None:

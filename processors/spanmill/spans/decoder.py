@@ -45,6 +45,11 @@ class Decoder(Protocol):
         """Which implementation this is, as `spanmill_decoder_info` names it."""
         ...
 
+    @property
+    def irregular_requests(self) -> int:
+        """How many requests it has left to the reference; they cost what the reference costs."""
+        ...
+
     def decode(self, body: bytes) -> DecodedRequest:
         """Decode one request; raises UndecodableError where the protobuf library would."""
         ...

@@ -45,6 +45,7 @@ class ReferenceDecoder:
     """
 
     kind: Literal["compiled", "reference"] = "reference"
+    irregular_requests = 0
 
     def __init__(self, attributes: Sequence[str]) -> None:
         self._keys = {attribute: attribute.encode() for attribute in attributes}
