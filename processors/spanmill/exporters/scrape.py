@@ -54,6 +54,7 @@ class ScrapeApp:
         self._created_timestamps = created_timestamps
         self._kernel = load_renderer()
         self._slots = asyncio.Semaphore(_CONCURRENT)
+        self._idle: list[ThreadPoolExecutor] = []
         self._page_slot = asyncio.Semaphore(1)
         self.scrapes = 0
         """How many are rendered or wait."""
@@ -109,15 +110,15 @@ class ScrapeApp:
 
         rendered = self._render(choice.format)
         chunks = gzip_chunks(rendered) if compressed else rendered
-        # A thread of its own: of several, each would keep memory that it has freed.
-        thread = ThreadPoolExecutor(1, thread_name_prefix="scrape")
+        # Always the same one, if it is idle: each would keep some memory that it has freed.
+        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "scrape")
         try:
             if scope["http_version"] == "1.0":
                 await _send_whole(chunks, send, headers, thread)
             else:
                 await _send_chunks(chunks, send, headers, gone, thread)
         finally:
-            thread.shutdown(wait=False)
+            self._idle.append(thread)
 
     def _render(self, form: Format) -> Iterator[bytes]:
         families = self._registry.families(

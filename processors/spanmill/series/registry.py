@@ -208,8 +208,8 @@ class Registry:
         sets (more than SLICE_ROWS of them). A family of such a group comes as several snapshots,
         each copied when its turn comes. Of its series those are shown that were there at that
         moment and haven't disappeared; values are those of the moment; a histogram's are its own
-        at a later one, up to the end of the reading. Memory: 32 bytes a series for the group, 8
-        for each family of values, and a slice.
+        at a later one, up to the end of the reading. Memory: 12 to 16 bytes a series for the
+        group, 8 for each family of values, and a slice.
 
         Without `passed_through` only those that were derived here, not those of sources; without
         `native` and `exemplars` histograms of label sets come without these.

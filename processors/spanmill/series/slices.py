@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.series.column import Scalar
 from spanmill.series.exemplar_records import Records
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import LabelSets
@@ -62,33 +63,47 @@ class ExemplarSource(Protocol):
 
 
 class ShownRows:
-    """The series of one group of label sets at one moment.
+    """The series of one group of label sets at one moment, n of them: 12 bytes each.
 
-    `rows` and `created_ns` are int64 (n,). A row that changes hands afterwards is known by its
-    created stamp.
+    A row that changes hands afterwards is known by its created stamp.
     """
 
     def __init__(
         self,
         label_sets: LabelSets,
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int32],
         created_ns: npt.NDArray[np.int64],
     ) -> None:
         self.label_sets: Final = label_sets
-        self.rows: Final = rows
-        self.created_ns: Final = created_ns
+        self._rows = rows
+        self._created_ns = created_ns
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> ShownRows:
         """Some of them: `chosen` is bool (n,)."""
-        return ShownRows(self.label_sets, self.rows[chosen], self.created_ns[chosen])
+        return ShownRows(self.label_sets, self._rows[chosen], self._created_ns[chosen])
+
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The rows, ascending: int64 (n,)."""
+        return self._rows.astype(np.int64)
 
     @cached_property
-    def order(self) -> npt.NDArray[np.int64]:
-        """The positions in the order of creation, new series last: int64 (n,)."""
-        return np.argsort(self.created_ns, kind="stable")
+    def order(self) -> npt.NDArray[np.int32] | None:
+        """Positions in the order of creation, new series last: (n,); None if rows are in it."""
+        if (self._created_ns[1:] >= self._created_ns[:-1]).all():
+            return None
+        return np.argsort(self._created_ns, kind="stable").astype(np.int32)
+
+    def in_order(self, values: npt.NDArray[Scalar], begin: int, end: int) -> npt.NDArray[Scalar]:
+        """From `values`, (n,), those that stand from `begin` to `end` in order of creation."""
+        return values[begin:end] if self.order is None else values[self.order[begin:end]]
+
+    def slice(self, begin: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows and created stamps from `begin` to `end` in order of creation."""
+        rows = self.in_order(self._rows, begin, end).astype(np.int64)
+        return rows, self.in_order(self._created_ns, begin, end)
 
 
 class Moment:
@@ -116,7 +131,9 @@ class Moment:
         """The series of a group, the same for all its families; called under the lock."""
         shown = self._shown.get(id(label_sets))
         if shown is None:
-            shown = self._shown[id(label_sets)] = ShownRows(label_sets, *label_sets.shown())
+            rows, created_ns = label_sets.shown()
+            shown = ShownRows(label_sets, rows.astype(np.int32), created_ns)
+            self._shown[id(label_sets)] = shown
         return shown
 
 
@@ -128,9 +145,12 @@ class SliceData(Protocol):
         ...
 
     def take(
-        self, positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+        self, begin: int, there: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
     ) -> Values | Histograms:
-        """A copy for some series, by position in order of creation and by row; under the lock."""
+        """A copy for the series at begin + there in order of creation, whose rows these are.
+
+        Called under the lock; there is at least one.
+        """
         ...
 
 
@@ -152,8 +172,8 @@ class ValuesFamily:
         """Take the family at this moment, under the lock; the slices are taken later."""
         shown = moment.shown(self.label_sets)
         if self.where is not None:
-            shown = shown.where(self.where.values(shown.rows) != 0)
-        data = _ValuesData(shown, self.column.values(shown.rows))
+            shown = shown.where(self.where.values(shown.rows()) != 0)
+        data = _ValuesData(shown, self.column.values(shown.rows()))
         return Slices(moment, shown, self.family, self.dialect, data).begin()
 
 
@@ -163,10 +183,13 @@ class _ValuesData:
         self._values = values
 
     def prepare(self) -> None:
-        self._values = self._values[self._shown.order]
+        """Nothing: all values were taken at the moment."""
 
-    def take(self, positions: npt.NDArray[np.int64], _rows: npt.NDArray[np.int64]) -> Values:
-        return Values(self._values[positions])
+    def take(
+        self, begin: int, there: npt.NDArray[np.int64], _rows: npt.NDArray[np.int64]
+    ) -> Values:
+        values = self._shown.in_order(self._values, begin, begin + int(there[-1]) + 1)
+        return Values(values[there])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +229,18 @@ class _HistogramData:
             return
         with self._moment.lock:
             records = family.exemplars.shown()
-        rows = self._shown.rows[self._shown.order]
+        rows, _ = self._shown.slice(0, len(self._shown))
         self._exemplars = family.exemplars.packed(records, rows, family.layout, family.unit_ns)
 
-    def take(self, positions: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Histograms:
+    def take(
+        self, begin: int, there: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+    ) -> Histograms:
         family = self._family
         native = family.native and self._moment.native
         histograms = family.column.snapshot(rows, family.layout, family.unit_ns, native)
         if self._exemplars is None:
             return histograms
-        return replace(histograms, exemplars=self._exemplars.part(positions))
+        return replace(histograms, exemplars=self._exemplars.part(begin + there))
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,16 +266,15 @@ class Slices:
         shown, label_sets = self.shown, self.shown.label_sets
         self.data.prepare()
         for begin in range(0, len(shown), self.moment.slice_rows):
-            these = shown.order[begin : begin + self.moment.slice_rows]
+            rows, created_ns = shown.slice(begin, begin + self.moment.slice_rows)
             with self.moment.lock:
-                there = np.flatnonzero(
-                    label_sets.still_shown(shown.rows[these], shown.created_ns[these])
-                )
-                these = these[there]
-                rows = shown.rows[these]
+                there = np.flatnonzero(label_sets.still_shown(rows, created_ns))
+                if not len(there):
+                    continue
+                rows = rows[there]
                 labels = label_sets.labels(rows)
-                data = self.data.take(begin + there, rows)
-            yield self._snapshot(labels, shown.created_ns[these] / 1e9, data)
+                data = self.data.take(begin, there, rows)
+            yield self._snapshot(labels, created_ns[there] / 1e9, data)
 
     def _snapshot(
         self,
