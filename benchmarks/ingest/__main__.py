@@ -18,6 +18,7 @@ from benchmarks.ingest.plan import Plan
 from benchmarks.ingest.table import (
     BESIDE_THE_COLLECTOR,
     BY_CAPABILITY,
+    BY_LABEL_SETS,
     around_marks,
     put,
     render,
@@ -57,7 +58,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], clock: Clock)
     """
     options = _parser(environment).parse_args(arguments)
     plan = _plan(options)
-    table = BY_CAPABILITY if options.capabilities else BESIDE_THE_COLLECTOR
+    table = BESIDE_THE_COLLECTOR
+    if options.capabilities:
+        table = BY_CAPABILITY
+    elif options.label_sets != [None]:
+        table = BY_LABEL_SETS
     try:
         if options.write:
             around_marks(options.write, table)  # rather than after the measurement
@@ -91,6 +96,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="also several connections, gzip, HTTP and a fixed rate, at 512 spans a request",
     )
     add("--batches", nargs="+", type=_count, metavar="N", help="spans a request")
+    add(
+        "--label-sets",
+        nargs="+",
+        type=_count,
+        metavar="N",
+        default=[None],
+        help="spanmill alone, with spans of so many label sets instead of those recorded",
+    )
     add("--rounds", type=_count, metavar="N", help="runs of each target, in turns (default: 3)")
     add("--passes", type=_count, metavar="N", help="passes over the recording in each run")
     add("--spans", type=_count, metavar="N", help="use only the first N recorded spans")
@@ -118,6 +131,13 @@ def _plan(options: argparse.Namespace) -> Plan:
     quick: bool = options.quick
     by_capability: bool = options.capabilities
     targets = [_TARGETS[name](options.components) for name in options.targets]
+    if options.label_sets != [None]:
+        # More than the default: it must hold every label set.
+        room = max(options.label_sets) + 1
+        targets = [
+            Spanmill(max_series=room),
+            Spanmill("span metrics alone", (), max_series=room),
+        ]
     batches = (512,) if quick else (512, 8192) if by_capability else (10, 100, 512, 8192)
     return Plan(
         targets=_by_capability() if by_capability else targets,
@@ -127,6 +147,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         passes=options.passes or (1 if quick else None),
         in_flight=options.in_flight,
         ways=_WAYS if options.ways else (),
+        label_sets=options.label_sets,
         recording=options.data,
         spans=options.spans or (4096 if quick else None),
     )

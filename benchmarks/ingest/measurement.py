@@ -31,6 +31,8 @@ class Workload:
     batch: int
     forward: bool
     sending: Sending = PLAINLY
+    label_sets: int | None = None
+    """None: those that were recorded."""
 
     @property
     def path(self) -> str:
@@ -38,7 +40,8 @@ class Workload:
         return "derive + forward" if self.forward else "derive"
 
     def __str__(self) -> str:
-        return f"{self.path}, {self.sending}, {self.batch} a request"
+        label_sets = "" if self.label_sets is None else f", {self.label_sets} label sets"
+        return f"{self.path}, {self.sending}, {self.batch} a request{label_sets}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,12 @@ class Measurement:
 def measure(
     target: Target, workload: Workload, payloads: Payloads, procedure: Procedure
 ) -> Measurement:
-    """Start the target, warm it up with one pass, and measure it during the others.
+    """Start the target, warm it up until every label set was there, and measure it then.
 
     CPU time is read once everything is acknowledged and, where it is forwarded, delivered. The
     peak of memory includes the scrape that the books are read from.
     """
-    warm_up = payloads.next_pass()
+    warm_up = [r for _ in range(payloads.warm_up_passes) for r in payloads.next_pass()]
     load = [request for _ in range(procedure.passes) for request in payloads.next_pass()]
     with ExitStack() as running:
         folder = Path(running.enter_context(TemporaryDirectory(prefix="spanmill-benchmark-")))

@@ -83,20 +83,38 @@ def _spans(
 
 
 class Payloads:
-    """Serialises the same requests again and again; every pass has ids and times of its own."""
+    """Serialises the same requests again and again; every pass has ids and times of its own.
+
+    With `label_sets` the spans are of that many label sets, one after the other in an order
+    without locality: all of one service, name, kind and status, each of another `http.route`.
+    Else they stay what they were.
+    """
 
     def __init__(
         self,
         requests: Sequence[ExportTraceServiceRequest],
         clock: Clock,
         random_source: random.Random,
+        label_sets: int | None = None,
     ) -> None:
         self._requests = requests
+        self._routes = _Routes(label_sets) if label_sets is not None else None
+        if self._routes is not None:
+            for request in requests:
+                self._routes.make_alike(request)
         self._clock = clock
         self._random = random_source
         self._end = max(
             (span.end_time_unix_nano for _, _, span in _spans(requests, None)), default=0
         )
+
+    @property
+    def warm_up_passes(self) -> int:
+        """How many passes it takes until every label set was there."""
+        if self._routes is None:
+            return 1
+        spans = sum(1 for _ in _spans(self._requests, None))
+        return -(-self._routes.count // spans)
 
     def next_pass(self) -> list[Request]:
         """All requests, their newest span ending now.
@@ -112,9 +130,44 @@ class Payloads:
             spans = 0
             for _, _, span in _spans([request], None):
                 _rewrite(span, trace_mask, span_mask, shift)
+                if self._routes is not None:
+                    self._routes.set_next(span)
                 spans += 1
             payload.append(Request(request.SerializeToString(), spans))
         return payload
+
+
+class _Routes:
+    """Gives spans the values of `http.route` in turn."""
+
+    _ROUTE = "http.route"
+    _STEP = 7919
+    """A prime, larger than a cache line's worth of rows: neighbours in time aren't in memory."""
+
+    def __init__(self, count: int) -> None:
+        if count % self._STEP == 0:
+            raise StartError(f"the number of label sets can't be a multiple of {self._STEP}")
+        self.count = count
+        self._next = 0
+
+    def make_alike(self, request: ExportTraceServiceRequest) -> None:
+        """One service, name, kind and status for all spans."""
+        for resource, _, span in _spans([request], None):
+            for attribute in resource.resource.attributes:
+                if attribute.key == "service.name":
+                    attribute.value.string_value = "shop"
+            span.name = "GET"
+            span.kind = Span.SPAN_KIND_SERVER
+            span.ClearField("status")
+            kept = [pair for pair in span.attributes if pair.key != self._ROUTE]
+            del span.attributes[:]
+            span.attributes.extend(kept)
+            span.attributes.add(key=self._ROUTE)
+
+    def set_next(self, span: Span) -> None:
+        """The next route."""
+        self._next = (self._next + self._STEP) % self.count
+        span.attributes[-1].value.string_value = f"/api/v1/tenants/{self._next:06d}/items"
 
 
 def _rewrite(span: Span, trace_mask: int, span_mask: int, shift: int) -> None:

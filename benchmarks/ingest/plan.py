@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,8 @@ Progress = Callable[[str], None]
 class Plan:
     """What is measured: every batch size on every path, and `ways` of sending besides.
 
-    The ways are measured with 512 spans a request where that is among the batches, forwarded.
+    Where `label_sets` names some, the spans are of so many, each number of them in its turn. The
+    ways are measured with 512 spans a request where that is among the batches, forwarded.
     `passes` over the recording in each run: None means as many as the batch size calls for.
     `spans` None means all that were recorded.
     """
@@ -39,6 +41,7 @@ class Plan:
     passes: int | None
     in_flight: int
     ways: Sequence[Sending]
+    label_sets: Sequence[int | None]
     recording: Path
     spans: int | None
 
@@ -48,14 +51,18 @@ class Plan:
         recording = read_recording(self.recording)
         rows: list[Row] = []
         with pinned(load_cpus):
-            for batch in self.batches:
-                payloads = Payloads(regroup(recording, batch, self.spans), clock, random_source)
+            for batch, label_sets in product(self.batches, self.label_sets):
+                payloads = Payloads(
+                    regroup(recording, batch, self.spans), clock, random_source, label_sets
+                )
                 procedure = Procedure(
                     self.passes or _passes(batch), self.in_flight, target_cpus, load_cpus
                 )
-                workloads = [Workload(batch, forward) for forward in self.forward]
+                workloads = [
+                    Workload(batch, forward, label_sets=label_sets) for forward in self.forward
+                ]
                 if batch == _WAY_BATCH:
-                    workloads += [Workload(batch, True, way) for way in self.ways]
+                    workloads += [Workload(batch, True, way, label_sets) for way in self.ways]
                 for workload in workloads:
                     rows += self._alternate(workload, payloads, procedure, progress)
         return rows

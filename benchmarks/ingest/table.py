@@ -14,12 +14,14 @@ from spanmill.errors import StartError
 
 BESIDE_THE_COLLECTOR: Final = "benchmarks.ingest"
 BY_CAPABILITY: Final = "benchmarks.ingest --capabilities"
+BY_LABEL_SETS: Final = "benchmarks.ingest --label-sets"
 """The tables, by the command that makes them; each has its place in a page."""
 
 _HEADINGS: Final = (
     "path",
     "sent by",
     "spans a request",
+    "label sets",
     "process",
     "CPU a span, µs",
     "spans per CPU-second",
@@ -54,7 +56,9 @@ class Row:
     def cells(self, baseline: Row | None) -> list[str]:
         """The whole line; `baseline` is the row whose ratio is 1."""
         workload = self.workload
-        cells = [workload.path, str(workload.sending), f"{workload.batch:,}", self.target]
+        cells = [workload.path, str(workload.sending), f"{workload.batch:,}"]
+        cells.append("recorded" if workload.label_sets is None else f"{workload.label_sets:,}")
+        cells.append(self.target)
         reason = self.void()
         if reason:
             # What a peer answered may hold what ends a cell or a line.
@@ -97,10 +101,13 @@ def render(rows: Sequence[Row], baseline: str) -> str:
     )
 
 
-def _position(row: Row) -> tuple[bool, bool, int]:
+def _position(row: Row) -> tuple[bool, bool, int, int]:
     """The plain way first, the other ways of sending after it."""
     workload = row.workload
-    return workload.sending != PLAINLY, workload.forward, workload.batch
+    return (
+        *(workload.sending != PLAINLY, workload.forward),
+        *(workload.batch, workload.label_sets or 0),
+    )
 
 
 def put(page: Path, table: str, text: str) -> None:

@@ -128,7 +128,7 @@ class Spanmill:
     """spanmill with both dialects, each with classic buckets, one also native.
 
     `capabilities` are on beside the span metrics; all of them are by default, as in spanmill.
-    Without `kernels` the references do their work.
+    Without `kernels` the references do their work. `max_series` None is the default.
     """
 
     calls: tuple[str, ...] = ("traces_spanmetrics_calls_total", "traces_span_metrics_calls_total")
@@ -139,9 +139,11 @@ class Spanmill:
         capabilities: Sequence[str] = CAPABILITIES,
         *,
         kernels: bool = True,
+        max_series: int | None = None,
     ) -> None:
         self.name = name
         self._capabilities = capabilities
+        self._max_series = max_series
         self._command = [sys.executable, "-m", "spanmill.cli.main"]
         self._environment = {} if kernels else {SWITCH: "off"}
 
@@ -167,6 +169,7 @@ class Spanmill:
             },
             "span_metrics": {
                 "dimensions": ["http.route"],
+                **({} if self._max_series is None else {"max_series": self._max_series}),
                 **{key: False for key in _OPTIONAL_SPAN_METRICS if key in off},
             },
             **{key: None for key in _OPTIONAL_SECTIONS if key in off},

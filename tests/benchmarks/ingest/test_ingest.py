@@ -35,6 +35,7 @@ def test_every_span_sent_is_acknowledged_counted_and_delivered(
         passes=1,
         in_flight=4,
         ways=[Sending("HTTP", gzip=True), Sending(connections=2, gzip=True)],
+        label_sets=[None],
         recording=astronomy_file,
         spans=SPANS,
     )

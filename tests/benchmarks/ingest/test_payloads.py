@@ -127,3 +127,20 @@ def test_the_newest_span_of_a_pass_ends_now_and_durations_stay() -> None:
 def test_a_request_says_how_many_spans_it_holds() -> None:
     payloads = Payloads(regroup(RECORDING, 4), StoppedClock(), random.Random(1))
     assert [request.spans for request in payloads.next_pass()] == [4, 4, 1]
+
+
+def test_spans_of_chosen_label_sets_differ_in_their_route_alone() -> None:
+    payloads = Payloads(regroup(RECORDING, 4), StoppedClock(), random.Random(1), label_sets=20)
+    assert payloads.warm_up_passes == 3, "9 spans a pass"
+    spans = [
+        span
+        for _ in range(payloads.warm_up_passes)
+        for request in payloads.next_pass()
+        for span in spans_of(ExportTraceServiceRequest.FromString(request.body))
+    ]
+    routes = [
+        [a.value.string_value for a in span.attributes if a.key == "http.route"] for span in spans
+    ]
+    assert all(len(values) == 1 for values in routes)
+    assert len({value for (value,) in routes[:20]}) == 20
+    assert len({(span.name, span.kind, span.status.code) for span in spans}) == 1

@@ -43,6 +43,7 @@ def test_a_row_shows_the_median_of_its_rounds_and_the_greatest_peak() -> None:
         "derive + forward",
         "gRPC",
         "512",
+        "recorded",
         "Collector",
         "2.50 (2.00 to 4.00)",
         "400,000",
@@ -63,7 +64,7 @@ def test_a_ratio_is_to_the_baseline_with_the_same_workload() -> None:
         Row(small, "Collector", [run(10.0)]),
         Row(small, "spanmill", [run(15.0)]),
     ]
-    ratios = [(row[2], row[3], row[6]) for row in cells(render(rows, "Collector"))]
+    ratios = [(row[2], row[4], row[7]) for row in cells(render(rows, "Collector"))]
     assert ratios == [
         ("10", "Collector", "1.00"),
         ("10", "spanmill", "1.50"),
@@ -79,15 +80,15 @@ def test_one_void_round_makes_the_row_void_and_leaves_no_figure_of_it() -> None:
         Row(WORKLOAD, "spanmill", [run(1.0)]),
     ]
     void, other = cells(render(rows, "Collector"))
-    assert void[4:] == ["void: 999 of 1,000 spans delivered", *["-"] * 7]
-    assert other[4] == "1.00 (1.00 to 1.00)"
-    assert other[6] == "-", "a ratio to a void row means nothing"
+    assert void[5:] == ["void: 999 of 1,000 spans delivered", *["-"] * 7]
+    assert other[5] == "1.00 (1.00 to 1.00)"
+    assert other[7] == "-", "a ratio to a void row means nothing"
 
 
 def test_every_line_has_a_cell_for_each_heading() -> None:
     lost = replace(BOOKS, failures=("UNKNOWN: a | b\nc",))
     table = render([Row(WORKLOAD, "a", [run(1.0)]), Row(WORKLOAD, "b", [run(1.0, lost)])], "a")
-    assert {line.count("|") for line in table.splitlines()} == {13}
+    assert {line.count("|") for line in table.splitlines()} == {14}
 
 
 def test_the_table_replaces_what_stood_between_the_marks(tmp_path: Path) -> None:
