@@ -34,7 +34,7 @@ def machine() -> dict[str, str]:
     return {
         "architecture": platform.machine(),
         "compiler": _compiler(kernel) if kernel is not None else "none: no kernels",
-        "python": platform.python_version(),
+        "python": ".".join(platform.python_version_tuple()[:2]),
         "numpy": np.__version__,
         "libc": " ".join(platform.libc_ver()),
     }

@@ -161,7 +161,7 @@ def rendering(form: Format) -> Callable[[], Work]:
         registry = Registry(StandingClock())
         built = build_processors(Config(), registry, Telemetry(registry), lambda: 0)
         (metrics,) = (processor for processor in built if processor.name == "span_metrics")
-        body = request(5_000, extra_attributes=0, seed=5)
+        body = request(2_000, extra_attributes=0, seed=5)
         metrics.observe(decoder_of(metrics.attributes).decode(body).batch.arrived(BEGIN_NS))
         kernel = load_renderer()
         families = [family for family in registry.snapshot() if len(family.labels) > 100]
