@@ -22,6 +22,8 @@ from spans.fuzz.session import ATTRIBUTES, GROUP_BY, Finding, Mutants, Session
 RECORDING = "astronomy-oteltraces.zst"
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 FINDINGS = Path("fuzz-findings")
+PROGRESS = 100_000
+"""After so many mutants a line says how far it is."""
 COMMAND = "PYTHONPATH=tests python -m spans.fuzz"
 
 
@@ -47,9 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tally = session.run(
         ((number, mutants.mutant(number)) for number in count(options.first)),
         _until(session, options.mutations, options.seconds, options.most_findings),
+        lambda finding: _write(finding, options.findings, options.seed),
     )
-    for finding in tally.findings:
-        _write(finding, options.findings, options.seed)
     print(tally.line())
     print(f"{session.read_otherwise:,} went from the kernel to the reference")
     return 1 if tally.findings else 0
@@ -99,10 +100,16 @@ def _until(
     session: Session, mutations: int | None, seconds: float, most_findings: int
 ) -> Callable[[], bool]:
     tally = session.tally
-    if mutations is not None:
-        return lambda: tally.mutants >= mutations or len(tally.findings) >= most_findings
     end = time.monotonic() + seconds
-    return lambda: time.monotonic() > end or len(tally.findings) >= most_findings
+
+    def over() -> bool:
+        if tally.mutants and tally.mutants % PROGRESS == 0:
+            print(tally.line(), flush=True)
+        if len(tally.findings) >= most_findings:
+            return True
+        return tally.mutants >= mutations if mutations is not None else time.monotonic() > end
+
+    return over
 
 
 def _write(finding: Finding, folder: Path, seed: int) -> None:

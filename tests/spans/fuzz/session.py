@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -98,16 +98,23 @@ class Session:
         self._grouping = Grouping(GROUP_BY)
         self.tally = Tally()
 
-    def run(self, numbered: Iterator[tuple[int, bytes]], until: Callable[[], bool]) -> Tally:
-        """Try these requests until `until` says so."""
-        begin = time.monotonic()
+    def run(
+        self,
+        numbered: Iterable[tuple[int, bytes]],
+        until: Callable[[], bool],
+        on_finding: Callable[[Finding], None] = lambda _: None,
+    ) -> Tally:
+        """Try these requests until `until` says so; `on_finding` is told each one at once."""
+        begin, before = time.monotonic(), self.tally.seconds
         for number, body in numbered:
             if until():
                 break
             what = self._try(body)
             if what is not None:
-                self.tally.findings.append(self._finding(body, what, number))
-        self.tally.seconds += time.monotonic() - begin
+                finding = self._finding(body, what, number)
+                self.tally.findings.append(finding)
+                on_finding(finding)
+            self.tally.seconds = before + time.monotonic() - begin
         return self.tally
 
     @property
