@@ -15,6 +15,7 @@ from processors.service_graph.observed import START, request, span
 from processors.service_graph_kernels.both import SECOND, Both
 from spanmill.kernels import load_kernel
 from spanmill.spans.batch import SpanBatch
+from spanmill.spans.installed import load_decoder
 
 KERNELS = ("_columns", "_pairing")
 pytestmark = pytest.mark.skipif(
@@ -127,3 +128,17 @@ def test_in_one_request_it_gives_the_same(astronomy_requests: list[bytes]) -> No
 
 def test_without_room_it_gives_the_same(astronomy_requests: list[bytes]) -> None:
     observed(astronomy_requests, max_pending=500, max_series=10).assert_same()
+
+
+def test_links_are_found_whoever_decodes() -> None:
+    sent = [
+        ("shop", span(1, 4)),
+        ("shop", span(2, 4)),
+        ("mail", span(3, 5, links=[(1, 1), (1, 2)])),
+        ("mail", span(4, 5, parent=2)),
+    ]
+    both = Both()
+    decoder = load_decoder(both.compiled.processor.attributes)
+    both.observe(decoder.decode(request(sent)).batch)
+    both.assert_same()
+    assert both.compiled.requests() == {("shop", "mail", "messaging_system"): 3}

@@ -145,8 +145,10 @@ class Links:
         trace_ids: list[bytes] = []
         span_ids: list[bytes] = []
         left_out = 0
-        consumes = (batch.kind if among is None else batch.kind[among]) == _CONSUMER
-        consumers = consumes.nonzero()[0] if among is None else among[consumes]
+        links_there = batch.kind == _CONSUMER
+        if batch.linked is not None:
+            links_there &= batch.linked
+        consumers = links_there.nonzero()[0] if among is None else among[links_there[among]]
         if not len(consumers):
             return _NO_LINKS
         links_of_rows = span_links(batch, consumers.tolist())
