@@ -142,3 +142,14 @@ def test_links_are_found_whoever_decodes() -> None:
     both.observe(decoder.decode(request(sent)).batch)
     both.assert_same()
     assert both.compiled.requests() == {("shop", "mail", "messaging_system"): 3}
+
+
+def test_weights_of_servers_that_waited_are_added_up_in_the_same_order() -> None:
+    both = Both()
+    servers = [("cart", span(10 + i, 2, parent=1 + i % 3)) for i in range(60)]
+    batch = both.compiled.decode(request(servers))
+    weights = 1 + np.random.default_rng(5).uniform(0, 1e6, len(batch)) ** 3
+    both.observe(dataclasses.replace(batch, weight=weights))
+    both.observe(both.compiled.decode(request([("shop", span(i, 3)) for i in (1, 2, 3)])))
+    assert len(both.compiled.requests()) == 1
+    both.assert_same()
