@@ -27,7 +27,7 @@ _COMMAND: Final = ("python", "-m", "benchmarks.exposition")
 _TABLE: Final = "benchmarks.exposition"
 _SETTINGS: Final[dict[str, object]] = {"service_graph": None, "percentiles": None}
 _COLUMNS: Final = (
-    "| process | format | seconds | MB | MB sent | RSS before, MB | peak, MB | peak ratio "
+    "| process | format | seconds | MB | MB sent | RSS steady, MB | peak, MB | peak ratio "
     "| lock held, ms | wait for lock, ms | late thread, ms |\n"
     "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
@@ -79,18 +79,16 @@ def _spanmill(found: list[Template], label_sets: int, rounds: int) -> Iterator[s
     yield _row("spanmill", "no scrape, for 2 s", None, filled.rss, idle)
     for form in ACCEPT:
         for gzip in (False, True):
-            best: tuple[Scrape, Watched, float] | None = None
-            rss = filled.rss
+            best: tuple[Scrape, Watched] | None = None
             for _ in range(rounds):
                 watch_begins(ours)
                 took = scrape(filled.url, form, gzip=gzip, timeout=_TIMEOUT)
                 watched = watch_ends(ours)
                 _show(f"{form} {'gzip ' * gzip}{took} {watched}")
                 if best is None or took.seconds < best[0].seconds:
-                    best = took, watched, rss
-                rss = watched.rss
+                    best = took, watched
             assert best is not None
-            yield _row("spanmill", form + ", gzip" * gzip, best[0], best[2], best[1])
+            yield _row("spanmill", form + ", gzip" * gzip, best[0], filled.rss, best[1])
     end(process, ours)
 
 
