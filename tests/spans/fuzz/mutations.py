@@ -189,10 +189,11 @@ def _spell_out_defaults(field: Field, random: Random, pool: Pool) -> Sequence[Fi
 
 def _add_field(field: Field, random: Random, pool: Pool) -> Sequence[Field]:
     """One field more of those that the message has: of a oneof the last one counts."""
-    fields = [other for other in pool.get(_name(field), ()) if other.fields]
-    if not fields:
+    same = pool.get(_name(field), ())
+    giver = random.choice(same) if same else field
+    if not giver.fields:
         return [field]
-    other = random.choice(random.choice(fields).fields)
+    other = random.choice(giver.fields)
     at = random.randrange(len(field.fields) + 1)
     return [field.holding([*field.fields[:at], other, *field.fields[at:]])]
 
