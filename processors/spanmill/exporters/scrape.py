@@ -42,7 +42,7 @@ class ScrapeApp:
     ends it. A few are rendered at a time, some more wait, the rest get 503.
 
     Memory of each: what `Registry.families` says, two chunks of about 512 KiB and their copies on
-    the way to the socket, and in the protobuf form one message of 8 MiB; for a client of
+    the way to the socket, and in the protobuf form one message of 4 MiB; for a client of
     HTTP/1.0, which knows no chunks, as much as 64 MiB.
     """
 

@@ -24,7 +24,7 @@ from spanmill.series.snapshot import (
     Values,
 )
 
-SLICE_ROWS: Final = 2_048
+SLICE_ROWS: Final = 1_024
 """Series that are copied in one hold of the lock: a millisecond or two with native histograms."""
 
 

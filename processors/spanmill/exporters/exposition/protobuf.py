@@ -67,7 +67,7 @@ _QUANTILE_VALUE = key(2, FIXED64)
 _LARGEST_COUNT: Final = 2**64 - 1
 
 
-MESSAGE_BYTES: Final = 8 * 1024 * 1024
+MESSAGE_BYTES: Final = 4 * 1024 * 1024
 """A family that is larger goes on in another message."""
 
 
@@ -83,7 +83,7 @@ def encode(families: Iterable[FamilySnapshot], writer: MetricWriter) -> Iterator
     """The families in chunks of about 512 KiB, each preceded by its length.
 
     The length comes first, so that a message is in memory as a whole before it is sent: one of
-    8 MiB at most, however large the family is.
+    4 MiB at most, however large the family is.
     """
     return byte_chunks(chain.from_iterable(_messages(families, writer)))
 
