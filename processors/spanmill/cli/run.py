@@ -7,11 +7,13 @@ import logging
 import os
 import resource
 import signal
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from spanmill.cli.allocator import Allocator
 from spanmill.clock import SystemClock
 from spanmill.config.load import load_config
 from spanmill.logs import configure_logging
@@ -20,6 +22,8 @@ from spanmill.pipeline import Pipeline
 _log = logging.getLogger(__name__)
 
 EXIT_FORCED: Final = 1
+_SWITCH_SECONDS: Final = 0.001
+"""After how long a thread that computes lets others on: a scrape must not hold up requests."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -35,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; a second signal ends it at once."""
+    allocator = Allocator()
+    allocator.configure()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     loaded = load_config(arguments.config, os.environ)
     config = loaded.config
     configure_logging(config.log.level, config.log.format)
@@ -46,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     _allow_many_connections()
     pipeline = Pipeline(config, version("spanmill"), SystemClock())
     pipeline.start()
+    allocator.settle()
+    allocator.start()
     # Set before the wait: a second signal can meet a thread that numpy began before the blocking,
     # and by default it would end the process there and then.
     for number in _ENDING:
