@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from spanmill.cli.allocator import Allocator
 from spanmill.clock import SystemClock
 from spanmill.config.model import Config
 from spanmill.exporters.scrape import ScrapeApp
@@ -136,6 +136,8 @@ class Probes:
 
 def serve(connection: Connection, settings: Mapping[str, object]) -> None:
     """Take requests until an empty one, then serve, and answer `begin` and `end` of a watch."""
+    allocator = Allocator()
+    allocator.configure()
     registry = Registry(SystemClock())
     lock = TimedLock()
     registry.lock = lock  # type: ignore[misc, assignment] # before anybody else has it
@@ -151,7 +153,8 @@ def serve(connection: Connection, settings: Mapping[str, object]) -> None:
         with registry.lock:
             for processor in processors:
                 processor.observe(batch.arrived(arrival_ns))
-    gc.collect()
+    allocator.settle()
+    allocator.start()
     app = ScrapeApp(registry, lambda: True, created_timestamps=False)
     server = HttpServer(app, "127.0.0.1", 0, "scrape endpoint")
     server.bind()
