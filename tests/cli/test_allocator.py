@@ -24,7 +24,7 @@ PROGRAM = """
     allocator.configure()
     before = resident()
     small = [b"x" * 100_000 for _ in range(1000)]
-    kept = bytes(1000)  # behind them, so that they are no end of the heap
+    kept = small[::20]  # so that what is free is no end of the heap
     full = resident()
     small.clear()
     trimmed = allocator.trim()
@@ -39,7 +39,7 @@ def test_what_is_free_goes_back_where_it_is_worth_it() -> None:
     ).stdout.split()
     before, full, after = map(int, printed[:3])
     assert full > before + 90
-    assert after < before + 10
+    assert after < before + 20
     assert printed[3:] == ["True", "False"]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import threading
+from pathlib import Path
 from typing import Final
 
 # malloc.h of the GNU C library.
@@ -17,6 +19,8 @@ _MMAP_THRESHOLD: Final = 4 * 1024 * 1024
 _TRIM_THRESHOLD: Final = 32 * 1024 * 1024
 _TRIM_SECONDS: Final = 1.0
 _WORTH_TRIMMING: Final = 16 * 1024 * 1024
+_GROWTH: Final = 8 * 1024 * 1024
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -45,6 +49,7 @@ class Allocator:
         library = ctypes.CDLL(None)
         self._mallopt = getattr(library, "mallopt", None)
         self._trim = getattr(library, "malloc_trim", None)
+        self._resident = 0  # after the latest trimming
         self._info = getattr(library, "mallinfo2", None)  # since 2.33
         if self._info is not None:
             self._info.restype = _Mallinfo2
@@ -75,10 +80,18 @@ class Allocator:
             return False
         if self._info is not None and self._info().fordblks < _WORTH_TRIMMING:
             return False
+        # What lies free between blocks in use counts as free even after it went back.
+        if _resident_bytes() < self._resident + _GROWTH:
+            return False
         self._trim(0)
+        self._resident = _resident_bytes()
         return True
 
     def _keep_trimming(self) -> None:
         pause = threading.Event()
         while not pause.wait(_TRIM_SECONDS):
             self.trim()
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE
