@@ -86,7 +86,7 @@ class Payloads:
     """Serialises the same requests again and again; every pass has ids and times of its own.
 
     With `label_sets` the spans are of that many label sets, one after the other in an order
-    without locality: all of one service, name, kind and status, each of another `http.route`.
+    without locality: all of one resource, name, kind and status, each of another `http.route`.
     Else they stay what they were.
     """
 
@@ -101,7 +101,7 @@ class Payloads:
         self._routes = _Routes(label_sets) if label_sets is not None else None
         if self._routes is not None:
             for request in requests:
-                self._routes.make_alike(request)
+                self._routes.make_alike(request, requests[0].resource_spans[0])
         self._clock = clock
         self._random = random_source
         self._end = max(
@@ -150,12 +150,11 @@ class _Routes:
         self.count = count
         self._next = 0
 
-    def make_alike(self, request: ExportTraceServiceRequest) -> None:
-        """One service, name, kind and status for all spans."""
-        for resource, _, span in _spans([request], None):
-            for attribute in resource.resource.attributes:
-                if attribute.key == "service.name":
-                    attribute.value.string_value = "shop"
+    def make_alike(self, request: ExportTraceServiceRequest, emitter: ResourceSpans) -> None:
+        """One resource, name, kind and status for all spans."""
+        for resource in request.resource_spans:
+            resource.resource.CopyFrom(emitter.resource)
+        for _, _, span in _spans([request], None):
             span.name = "GET"
             span.kind = Span.SPAN_KIND_SERVER
             span.ClearField("status")
