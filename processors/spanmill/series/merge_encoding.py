@@ -75,7 +75,7 @@ def decode(body: bytes) -> MergeMessage:
     """
     try:
         header = msgspec.msgpack.decode(body, type=_Header)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise MergeError(f"these bytes are no merge message: {error}") from error
     if header.format != FORMAT:
         raise MergeError(
