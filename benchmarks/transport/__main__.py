@@ -19,6 +19,7 @@ import grpc
 import urllib3
 
 from benchmarks.ingest.machine import describe, split_cpus
+from benchmarks.ingest.payloads import read_recording, regroup
 from benchmarks.ingest.process import pinned
 from benchmarks.ingest.targets import free_ports
 from benchmarks.transport.servers import KINDS, SERVICE
@@ -67,12 +68,12 @@ def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(arguments)
     variants = {text: Variant.of(text) for text in options.variants}
     rounds: dict[str, list[Round]] = {text: [] for text in variants}
-    body = os.urandom(options.bytes)
+    body = _real_request(options.spans) if options.spans else os.urandom(options.bytes)
     for _ in range(options.rounds):
         for text, variant in variants.items():
             rounds[text].append(_measure(variant, body, options))
             print(f"{text}: {rounds[text][-1].cpu:.0f} µs", file=sys.stderr, flush=True)
-    print(f"{describe()}; {options.bytes:,} bytes a request, {options.in_flight} in flight\n")
+    print(f"{describe()}; {len(body):,} bytes a request, {options.in_flight} in flight\n")
     print("| server | CPU a request, µs | ratio | requests/s |\n| --- | ---: | ---: | ---: |")
     first = median(each.cpu for each in rounds[options.variants[0]])
     for text, taken in rounds.items():
@@ -89,9 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--requests", type=int, default=3000, help="a round (default: %(default)s)")
     add("--rounds", type=int, default=3, help="of each variant, in turns (default: %(default)s)")
     add("--bytes", type=int, default=314_000, help="of a request (default: 512 real spans)")
+    add("--spans", type=int, help="send a real request of so many spans instead of random bytes")
     add("--in-flight", type=int, default=4, help="requests (default: %(default)s)")
     add("--cpus", type=int, default=1, help="for the server, 1 or all (default: %(default)s)")
     return parser
+
+
+def _real_request(spans: int) -> bytes:
+    """The first recorded spans."""
+    recording = read_recording(_PROJECT.parent / "shared/data/astronomy-oteltraces.zst")
+    return regroup(recording, spans, spans)[0].SerializeToString()
 
 
 def _measure(variant: Variant, body: bytes, options: argparse.Namespace) -> Round:

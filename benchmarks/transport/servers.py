@@ -20,8 +20,9 @@ from spanmill.journal.log import MemoryJournal, Record, Signal
 from spanmill.receivers.grpc import GrpcReceiver, server_options
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import Intake
-from spanmill.receivers.signals import TakenSignal
+from spanmill.receivers.signals import TakenSignal, taken_traces
 from spanmill.series.registry import Registry
+from spanmill.spans.installed import load_decoder
 from spanmill.telemetry import Telemetry
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -65,14 +66,14 @@ _TRACES: Final = TakenSignal(
 )
 
 
-def _intake() -> Intake:
+def _intake(taken: TakenSignal = _TRACES) -> Intake:
     """Everything between a receiver and the processors, with nothing to apply."""
     clock = SystemClock()
     registry = Registry(clock)
     telemetry = Telemetry(registry)
     journal: MemoryJournal[Any] = MemoryJournal(clock, registry.lock)
     journal.start(_apply_nothing)
-    return Intake(_TRACES, journal, telemetry, clock)
+    return Intake(taken, journal, telemetry, clock)
 
 
 def _apply_nothing(_record: Record[Any]) -> None:
@@ -122,6 +123,14 @@ def _grpc_receiver(port: int, threads: int, options: Options) -> object:
     return receiver
 
 
+def _decoding_receiver(port: int, threads: int, _options: Options) -> object:
+    intake = _intake(taken_traces(load_decoder(())))
+    receiver = GrpcReceiver([intake], _HOST, port, _LARGEST, handler_threads=threads)
+    receiver.bind()
+    receiver.start()
+    return receiver
+
+
 def _http_receiver(port: int, _threads: int, _options: Options) -> object:
     receiver = HttpReceiver([_intake()], _HOST, port, _LARGEST)
     receiver.bind()
@@ -135,8 +144,12 @@ KINDS: Final[Mapping[str, Serve]] = {
     "stream-all": _bare(grpc.stream_unary_rpc_method_handler(_all_of_stream)),
     "receiver": _grpc_receiver,
     "http-receiver": _http_receiver,
+    "decoding-receiver": _decoding_receiver,
 }
-"""grpcio alone with three shapes of a method, and the receivers with a journal behind them."""
+"""grpcio alone with three shapes of a method, and the receivers with a journal behind them.
+
+The last one also decodes, so that it needs real requests.
+"""
 
 
 def main(arguments: Sequence[str]) -> None:

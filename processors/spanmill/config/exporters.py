@@ -86,7 +86,7 @@ class OtlpDestinationConfig(Section):
     timeout: Seconds = Field(default=10.0, description="The longest time of one attempt.")
     max_request_bytes: MessageBytes = Field(
         default_factory=_default_request_bytes,
-        description="The largest request, uncompressed: small ones are joined (up to 1MiB), larger "
+        description="The largest request, uncompressed: small ones are joined (up to 2MiB), larger "
         "ones split. By default 20MiB for http/protobuf and 4MiB for grpc.",
     )
     max_queue_bytes: Bytes = Field(

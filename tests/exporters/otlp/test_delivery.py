@@ -186,7 +186,7 @@ def test_a_refused_record_is_split_between_its_spans_until_the_giant_stands_alon
 
 def test_a_size_that_gets_no_answer_is_halved_and_grows_again_with_success() -> None:
     bench = Bench(max_request_bytes=4 * MIB)
-    payloads = [sized(str(n), 25 * KIB) for n in range(40)]
+    payloads = [sized(str(n), 25 * KIB) for n in range(81)]
     bench.accept(*payloads)
     bench.take()
     whole = len(bench.pending)

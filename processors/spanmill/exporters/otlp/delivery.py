@@ -27,7 +27,7 @@ SMALLEST_REQUEST: Final = 64 * 1024
 Unless the destination says so; then it is split, but the next ones are joined up to this."""
 
 
-JOIN_BYTES: Final = 1024 * 1024
+JOIN_BYTES: Final = 2 * 1024 * 1024
 """Bytes up to which records are joined, where the destination allows as much.
 
 A larger request costs less by the byte, but soon so little less that its copy isn't worth the
