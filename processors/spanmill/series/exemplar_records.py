@@ -15,7 +15,7 @@ RECORD: Final = np.dtype(
         ("duration", np.uint64),  # nanoseconds
         ("time", np.int64),  # nanoseconds since the Unix epoch
         ("slot", np.int64),  # row and finest bucket
-        ("owner", np.int16),  # the number of the histogram
+        ("owner", np.int16),  # the number of the histogram, from 1
     ]
 )
 """One observation; ids are their bytes, read as numbers of this machine."""
@@ -23,7 +23,7 @@ RECORD: Final = np.dtype(
 Records = npt.NDArray[Any]  # numpy's types can't name the fields of a structured array
 """An array of RECORD, of shape (n,)."""
 
-NO_OWNER: Final = -1
+NO_OWNER: Final = 0
 """The owner of an entry that is free."""
 NO_ENTRY: Final = 0
 """The entry of a place that has none: arrays of entries begin as zeros, which cost nothing."""

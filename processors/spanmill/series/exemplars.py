@@ -63,7 +63,6 @@ class ExemplarPool:
         capacity = max_exemplars + max(1, max_exemplars // 4)
         # The record NO_ENTRY has the rank that an observation must reach for a place.
         self._records = np.zeros(capacity + 1, RECORD)
-        self._records["owner"] = NO_OWNER
         self._bytes = as_bytes(self._records)
         self._free = np.arange(1, capacity + 1)
         self._free_count = capacity
@@ -76,7 +75,7 @@ class ExemplarPool:
         self, label_sets: LabelSets, layouts_ns: Sequence[Sequence[int]]
     ) -> HistogramExemplars:
         """Places for the exemplars of a histogram with these bucket layouts."""
-        histogram = HistogramExemplars(self, len(self._histograms), label_sets, layouts_ns)
+        histogram = HistogramExemplars(self, len(self._histograms) + 1, label_sets, layouts_ns)
         self._histograms.append(histogram)
         return histogram
 
@@ -174,7 +173,7 @@ class ExemplarPool:
             return
         owners, slots = self._records["owner"][entries], self._records["slot"][entries]
         for number in np.unique(owners).tolist():
-            self._histograms[number].entries[slots[owners == number]] = NO_ENTRY
+            self._histograms[number - 1].entries[slots[owners == number]] = NO_ENTRY
         self._records["owner"][entries] = NO_OWNER
         self._free[self._free_count : self._free_count + len(entries)] = entries
         self._free_count += len(entries)
