@@ -103,8 +103,19 @@ def varints() -> Iterator[bytes]:
             yield in_span(field(15, b"\x18" + value))
             for kind in (2, 3, 8):
                 yield in_span(attribute(b"k", tag(kind, VARINT) + value))
-    yield in_span(b"\x30" + b"\xff" * 9 + b"\x02")
     yield in_span(b"\x30" + b"\xff" * 10 + b"\x01")
+    for last in (0x02, 0x03, 0x7E, 0x7F):  # more bits than 64: the library drops them
+        value = b"\xff" * 9 + bytes([last])
+        for number in (*range(1, 17), 17, 100):  # known and unknown
+            yield in_span(tag(number, VARINT) + value)
+        for message in (11, 13, 15):
+            for number in (1, 3, 4, 5, 100):
+                yield in_span(field(message, tag(number, VARINT) + value))
+        for kind in (2, 3, 8, 100):
+            yield in_span(attribute(b"k", tag(kind, VARINT) + value))
+        yield field(
+            1, field(1, b"\x10" + value) + field(2, field(1, b"\x20" + value) + field(2, IDS))
+        )
 
 
 def lengths() -> Iterator[bytes]:
@@ -119,6 +130,20 @@ def lengths() -> Iterator[bytes]:
     for padding in range(5):
         yield field(1, field(2, b"\x12" + varint(len(span), padding) + span))
         yield in_span(varint(5 << 3 | LENGTH, padding) + field(5, name)[1:])
+
+
+def shrinking_messages() -> Iterator[bytes]:
+    """Default values written out where the message without them has a shorter length."""
+    for size in (*range(120, 136), *range(16378, 16390)):
+        for default in (b"\x22\0", b"\x38\0", b"\x38\0\x42\0"):
+            rest = size - len(default) - 5
+            padding = field(100, b"x" * (rest + 2 if rest < 126 else rest + 1))
+            for message in (11, 13, 15):
+                for known in (b"\x10\0", b"\x12\0", b"\x18\0", b"\x1a\0", b"\x20\0", default):
+                    yield in_span(field(message, known + padding))
+            yield in_span(field(9, field(1, b"k") + b"\x18\0" + padding))
+            nested = field(6, field(1, field(1, b"k") + b"\x18\0" + padding))
+            yield in_span(attribute(b"k", nested))
 
 
 def ids() -> Iterator[bytes]:
@@ -224,6 +249,7 @@ DIRECTED: Final[dict[str, Callable[[], Iterator[bytes]]]] = {
     "wire types": wire_types,
     "varints": varints,
     "lengths": lengths,
+    "messages that shrink": shrinking_messages,
     "ids": ids,
     "fields given twice": twice,
     "resources and scopes": resources,

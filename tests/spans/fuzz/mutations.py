@@ -20,6 +20,8 @@ Change = Callable[[Field, Random, Pool], Sequence[Field]]
 """What stands where the field stood."""
 
 _DESCEND: Final = 0.85
+_UNKNOWN: Final = 100
+_PADDING_HEAD: Final = 3  # the tag of such a field, and a length below 128
 _SCALAR_WIRE_TYPES: Final = {
     FieldDescriptor.TYPE_DOUBLE: FIXED64,
     FieldDescriptor.TYPE_FIXED64: FIXED64,
@@ -127,6 +129,8 @@ def _overlong(field: Field, random: Random, pool: Pool) -> Sequence[Field]:
     content = field.content
     if field.wire_type == VARINT:
         content = _padded(content, random.choice((0, 1, 2, 8, 9, 10)))
+        if random.random() < 0.3:
+            content = _over_wide(content, random)
     elif field.wire_type == LENGTH:
         content = _padded(encode_varint(len(content)), random.choice((0, 1, 3, 4, 5))) + content
     return [field.written(key + content)]
@@ -138,6 +142,12 @@ def _padded(varint: bytes, size: int) -> bytes:
     if missing <= 0 or not varint:
         return varint
     return varint[:-1] + bytes([varint[-1] | 0x80]) + b"\x80" * (missing - 1) + b"\0"
+
+
+def _over_wide(varint: bytes, random: Random) -> bytes:
+    """A varint in ten bytes, the last of which has bits beyond the 64 that there are."""
+    nine = bytes(byte | 0x80 for byte in varint[:9])
+    return nine.ljust(9, random.choice((b"\x80", b"\xff"))) + bytes([random.randrange(2, 0x80)])
 
 
 def _splice(field: Field, random: Random, pool: Pool) -> Sequence[Field]:
@@ -177,14 +187,38 @@ def _spell_out_defaults(field: Field, random: Random, pool: Pool) -> Sequence[Fi
     if field.message is None:
         return [field]
     known = random.choice(field.message.fields)
-    if known.message_type is not None:
-        default = Field(known.number, LENGTH, b"", known=known)
-    else:
-        wire_type = _SCALAR_WIRE_TYPES.get(known.type, VARINT)
-        content = {LENGTH: b"", FIXED64: bytes(8), FIXED32: bytes(4), VARINT: b"\0"}[wire_type]
-        default = Field(known.number, wire_type, content, known=known)
     at = random.randrange(len(field.fields) + 1)
-    return [field.holding([*field.fields[:at], default, *field.fields[at:]])]
+    return [field.holding([*field.fields[:at], _default(known), *field.fields[at:]])]
+
+
+def _default(known: FieldDescriptor) -> Field:
+    """The default value of a field, written out."""
+    if known.message_type is not None:
+        return Field(known.number, LENGTH, b"", known=known)
+    wire_type = _SCALAR_WIRE_TYPES.get(known.type, VARINT)
+    content = {LENGTH: b"", FIXED64: bytes(8), FIXED32: bytes(4), VARINT: b"\0"}[wire_type]
+    return Field(known.number, wire_type, content, known=known)
+
+
+def _shrink(field: Field, random: Random, pool: Pool) -> Sequence[Field]:
+    """A default value in a message of 128 to 130 bytes: without it the length is shorter."""
+    if field.message is None:
+        return [field]
+    present = {inner.number for inner in field.fields}
+    absent = [
+        known
+        for known in field.message.fields
+        if known.number not in present
+        and known.message_type is None
+        and known.containing_oneof is None
+        and not known.is_repeated
+    ]
+    if not absent:
+        return [field]
+    fields = [*field.fields, _default(random.choice(absent))]
+    size = sum(len(inner.encoded) for inner in fields)
+    missing = random.randrange(128, 131) - size - _PADDING_HEAD
+    return [field.holding([*fields, Field(_UNKNOWN, LENGTH, bytes(max(missing, 0)))])]
 
 
 def _add_field(field: Field, random: Random, pool: Pool) -> Sequence[Field]:
@@ -258,6 +292,8 @@ _OF_MESSAGES: Final[tuple[Change, ...]] = (
     _deprecate,
     _spell_out_defaults,
     _spell_out_defaults,
+    _shrink,
+    _shrink,
     _add_field,
     _add_field,
     _deepen,

@@ -45,6 +45,16 @@ PLANTED: Final = (
         sanitized=False,
     ),
     Planted(
+        "a number may have more than 64 bits",
+        Edit(KERNEL, " or (i == 9 and byte > 1)", ""),
+        sanitized=False,
+    ),
+    Planted(
+        "a message that becomes shorter keeps the length of its length",
+        Edit(KERNEL, " + varint_size(length) - varint_size(length - inner.saved)", ""),
+        sanitized=False,
+    ),
+    Planted(
         "a text of 3 bytes is looked at 4 bytes at a time",
         Edit(KERNEL, "    elif length >= 4:\n", "    elif length >= 3:\n"),
         sanitized=True,
