@@ -236,3 +236,34 @@ def test_arrays_of_different_lengths_are_refused() -> None:
     storage = table()
     with pytest.raises(ValueError, match="length"):
         storage.observe(np.zeros(2, np.int64), np.zeros(3, np.uint64), np.ones(2))
+
+
+crowded = st.lists(
+    st.tuples(
+        st.integers(140, 176),  # buckets between the lowest and the highest, of at most 160
+        st.sampled_from([1, 2, 150, 254, 255, 256, 300]),
+        weights,
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@needs_kernel
+@given(st.integers(2, 8), st.integers(0, 255), crowded)
+def test_a_range_about_as_wide_as_may_be_keeps_every_count(
+    scale: int, offset: int, done: list[tuple[int, int, float]]
+) -> None:
+    # A block begins and ends at multiples of 8, so it may hold more buckets than a row may have.
+    lowest = 10**6 * 2 ** (offset / 256)
+    compact, reference = table(), arrays()
+    for buckets, times, weight in done:
+        highest = min(lowest * 2 ** (buckets / 2**scale), 2**63)
+        lasted = np.array([lowest, *[highest] * times, highest / 1.2], np.uint64)
+        row = np.zeros(len(lasted), np.int64)
+        for storage in (compact, reference):
+            storage.observe(row, lasted, np.full(len(lasted), weight))
+        assert shown(compact) == shown(reference)
+        state = compact.state(np.array([0]))
+        assert state.native is not None
+        assert state.native.begins[1] <= MAX_BUCKETS
