@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from spanmill.exporters.otlp_metrics.factory import build_pushers
 from spanmill.exporters.scrape import ScrapeApp
 from spanmill.http_server import HttpServer
 from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
+from spanmill.kernels import ALL_KERNELS, missing_kernels
 from spanmill.points.batch import PointBatch
 from spanmill.points.decoder import DecodedMetrics
 from spanmill.processors.factory import build_processors, build_service_metrics
@@ -34,6 +36,7 @@ from spanmill.telemetry import (
     Telemetry,
     declare_build,
     declare_irregular_requests,
+    declare_kernels,
     declare_process,
 )
 
@@ -73,6 +76,8 @@ class Pipeline:
         group_by = next((p.attributes for p in self._processors if p.name == SpanMetrics.name), ())
         decoder = load_decoder(tuple(columns), group_by)
         declare_build(self._registry, version, decoder.kind)
+        self._missing_kernels = missing_kernels()
+        declare_kernels(self._registry, self._missing_kernels)
         declare_irregular_requests(self._registry, lambda: decoder.irregular_requests)
         declare_process(self._registry)
         self._journal: MemoryJournal[Decoded | None] = MemoryJournal(clock, self._registry.lock)
@@ -126,6 +131,7 @@ class Pipeline:
             extra={
                 "version": self._version,
                 "decoder": self._decoder_kind,
+                "kernels": _kernels(self._missing_kernels),
                 "own_processors": ",".join(p.name for p in self._config.processors) or "none",
                 **{receiver.name: receiver.endpoint for receiver in self._receivers},
                 "metrics": f"http://{host}:{self._scrape.port}/metrics",
@@ -244,3 +250,9 @@ class Pipeline:
                 )
             )
         return receivers
+
+
+def _kernels(missing: Sequence[str]) -> str:
+    if len(missing) == len(ALL_KERNELS):
+        return "none"
+    return f"without:{','.join(missing)}" if missing else "all"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from spanmill.journal.log import Signal
+from spanmill.kernels import ALL_KERNELS, short_name
 from spanmill.points.decoder import POINT_REJECTION_REASONS
 from spanmill.series.instruments import Counter, Gauge
 from spanmill.series.limit_gauges import declare_limits
@@ -200,6 +201,17 @@ def declare_build(registry: Registry, version: str, decoder_kind: str) -> None:
         "spanmill_decoder_info", "Always 1; which decoder reads the requests.", ("kind",)
     )
     decoder.set(1, decoder_kind)
+
+
+def declare_kernels(registry: Registry, missing: Sequence[str]) -> None:
+    """Show which compiled kernels run, and for which their references do."""
+    kernels = registry.gauge(
+        "spanmill_kernel_info",
+        "Always 1; whether this compiled kernel is loaded, or its reference does the work.",
+        ("kernel", "loaded"),
+    )
+    for name in map(short_name, ALL_KERNELS):
+        kernels.set(1, name, "false" if name in missing else "true")
 
 
 def declare_irregular_requests(registry: Registry, irregular: Callable[[], int]) -> None:

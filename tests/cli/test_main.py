@@ -25,7 +25,7 @@ def test_the_version_names_the_decoder_and_the_interpreter() -> None:
     shown = spanmill("--version")
     assert shown.returncode == 0
     assert shown.stdout.startswith("spanmill ")
-    assert "reference decoder" in shown.stdout
+    assert " decoder, " in shown.stdout
     assert f"Python {sys.version.split()[0]}" in shown.stdout
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Final
 
 from spanmill.errors import ConfigError, SpanmillError
+from spanmill.kernels import ALL_KERNELS, kernels_wanted, missing_kernels
 
 _COMMANDS: Final = {
     "run": ("spanmill.cli.run", "receive spans, derive metrics, forward traces"),
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         parsed = _parser(given).parse_args(given)
+        kernels_wanted()  # its switch is refused now, not where a kernel is first looked for
         result: int = importlib.import_module(_COMMANDS[parsed.command][0]).run(parsed)
     except ConfigError as error:
         print(error, file=sys.stderr)  # each line begins with file and line, as compilers do
@@ -73,12 +75,18 @@ class _ShowVersion(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="show what would run, and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        """Print the version, the decoder and the interpreter."""
+        """Print the version, the decoder, the kernels that are missing, and the interpreter."""
         from spanmill.spans.installed import load_decoder
 
-        what_runs = f"{load_decoder(()).kind} decoder, Python {platform.python_version()}"
-        print(f"spanmill {version('spanmill')} ({what_runs})")
+        what_runs = f"{load_decoder(()).kind} decoder{_without(missing_kernels())}"
+        print(f"spanmill {version('spanmill')} ({what_runs}Python {platform.python_version()})")
         parser.exit()
+
+
+def _without(missing: Sequence[str]) -> str:
+    if len(missing) == len(ALL_KERNELS):
+        return ", without any kernel; "
+    return f", without kernels: {', '.join(missing)}; " if missing else ", "
 
 
 if __name__ == "__main__":
