@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanmill.kernels import load_kernel
@@ -240,17 +240,18 @@ def test_arrays_of_different_lengths_are_refused() -> None:
 
 crowded = st.lists(
     st.tuples(
-        st.integers(140, 176),  # buckets between the lowest and the highest, of at most 160
-        st.sampled_from([1, 2, 150, 254, 255, 256, 300]),
+        st.integers(155, 166),  # buckets between the lowest and the highest, of at most 160
+        st.sampled_from([1, 150, 255, 256]),
         weights,
     ),
-    min_size=1,
-    max_size=6,
-)
+    min_size=2,
+    max_size=4,
+).map(sorted)
 
 
 @needs_kernel
-@given(st.integers(2, 8), st.integers(0, 255), crowded)
+@settings(max_examples=300)
+@given(st.integers(3, 5), st.integers(0, 255), crowded)
 def test_a_range_about_as_wide_as_may_be_keeps_every_count(
     scale: int, offset: int, done: list[tuple[int, int, float]]
 ) -> None:
