@@ -15,6 +15,7 @@ from typing import Final
 from benchmarks.ingest.load import Sending
 from benchmarks.ingest.machine import describe
 from benchmarks.ingest.plan import Plan
+from benchmarks.ingest.rotel import Rotel
 from benchmarks.ingest.table import (
     BESIDE_THE_COLLECTOR,
     BY_CAPABILITY,
@@ -47,6 +48,7 @@ _TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
     "collector": lambda components: Collector(components / "otelcol"),
     "spanmill": lambda _components: Spanmill(),
     "plain": lambda _components: _plain(),
+    "rotel": lambda _components: Rotel(),
     "reference": lambda _components: Spanmill("spanmill, no kernels", kernels=False),
 }
 
@@ -88,7 +90,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         action="store_true",
         help="spanmill alone: each capability on beside the plain path, instead of --targets",
     )
-    add("--targets", nargs="+", choices=_TARGETS, default=list(_TARGETS))
+    add("--targets", nargs="+", choices=_TARGETS, default=["collector", "spanmill", "plain"])
     add("--paths", nargs="+", choices=_PATHS, default=list(_PATHS))
     add(
         "--ways",

@@ -153,7 +153,8 @@ def _counted(url: str, counters: Sequence[str], spans: int) -> dict[str, float]:
         counted.update(scrape(url, counters))
         return min(counted.values()) >= spans
 
-    wait_until(complete, _COUNT_DEADLINE)
+    if counters:
+        wait_until(complete, _COUNT_DEADLINE)
     return counted
 
 

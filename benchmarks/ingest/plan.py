@@ -71,9 +71,10 @@ class Plan:
         self, workload: Workload, payloads: Payloads, procedure: Procedure, progress: Progress
     ) -> list[Row]:
         """The targets take turns, so that a noisy minute meets all of them."""
-        runs: dict[str, list[Measurement]] = {target.name: [] for target in self.targets}
+        targets = [target for target in self.targets if target.derives or workload.forward]
+        runs: dict[str, list[Measurement]] = {target.name: [] for target in targets}
         for number in range(1, self.rounds + 1):
-            for target in self.targets:
+            for target in targets:
                 measurement = measure(target, workload, payloads, procedure)
                 runs[target.name].append(measurement)
                 void = measurement.books.void()

@@ -8,6 +8,7 @@ asked, so that it takes as little time as it can while something is measured.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import httptools
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 _ANSWER: Final = "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 _STORED: Final = _ANSWER.format("application/x-protobuf", 0).encode()
 
 
@@ -34,7 +36,8 @@ class Store:
         """Requests, spans, and spans with different ids, so that none stands in for another."""
         for body in self.bodies:
             self.requests += 1
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            inflated = gzip.decompress(body) if body.startswith(_GZIP_MAGIC) else body
+            for resource in ExportTraceServiceRequest.FromString(inflated).resource_spans:
                 for scope in resource.scope_spans:
                     self.spans += len(scope.spans)
                     self.distinct.update(span.trace_id + span.span_id for span in scope.spans)

@@ -75,6 +75,8 @@ class Target(Protocol):
     name: str
     calls: tuple[str, ...]
     """Counters of its scrape, each of which sums to the spans that were counted."""
+    derives: bool
+    """Whether it derives metrics; if not, it is measured where spans are forwarded."""
 
     def version(self) -> str:
         """What it says of itself; StartError where it can't be run."""
@@ -89,6 +91,7 @@ class Collector:
     """The Collector on one core (GOMAXPROCS=1), with one histogram (exponential) a label set."""
 
     name = "Collector"
+    derives = True
     calls: tuple[str, ...] = ("traces_span_metrics_calls_total",)
 
     def __init__(self, binary: Path) -> None:
@@ -96,7 +99,7 @@ class Collector:
 
     def version(self) -> str:
         """Its version line."""
-        return _printed_by([str(self._binary), "--version"])
+        return printed_by([str(self._binary), "--version"])
 
     def prepare(self, folder: Path, sink: int | None) -> Launch:
         """Write its configuration; without a sink the spans end in the connector."""
@@ -132,6 +135,7 @@ class Spanmill:
     """
 
     calls: tuple[str, ...] = ("traces_spanmetrics_calls_total", "traces_span_metrics_calls_total")
+    derives = True
 
     def __init__(
         self,
@@ -149,7 +153,7 @@ class Spanmill:
 
     def version(self) -> str:
         """Its version line, which names the decoder and the interpreter."""
-        return _printed_by([*self._command, "--version"], self._environment)
+        return printed_by([*self._command, "--version"], self._environment)
 
     def prepare(self, folder: Path, sink: int | None) -> Launch:
         """Write its configuration; without a sink the spans go nowhere."""
@@ -203,7 +207,8 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _printed_by(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def printed_by(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """What a command prints, in one line; StartError where it can't be run."""
     try:
         printed = subprocess.run(
             command,
