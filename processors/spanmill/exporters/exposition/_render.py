@@ -61,8 +61,9 @@ def reserve(out: Out, more: cython.Py_ssize_t) -> cython.int:
 @cython.nogil
 @cython.exceptval(check=False)
 def put(out: Out, data: cython.p_const_char, size: cython.Py_ssize_t) -> cython.void:
-    memcpy(out.data + out.size, data, size)
-    out.size += size
+    if size:  # of nothing there may be no pointer
+        memcpy(out.data + out.size, data, size)
+        out.size += size
 
 
 @cython.cfunc
