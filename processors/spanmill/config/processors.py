@@ -60,8 +60,8 @@ class ProcessorConfig(Section):
     )
     max_failures: Count = Field(
         default=10,
-        description="So many batches, or ticks, that fail one after the other switch it off "
-        "until the next start.",
+        description="So many batches, or ticks, that fail switch it off until the next start; "
+        "ten that succeed make one failure forgotten.",
     )
 
     @model_validator(mode="after")

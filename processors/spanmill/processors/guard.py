@@ -13,6 +13,7 @@ _log = logging.getLogger(__name__)
 
 _OBSERVE: Final = "observe"
 _TICK: Final = "tick"
+_FORGIVEN_BY_A_SUCCESS: Final = 0.1
 
 Batch = TypeVar("Batch")
 Taken_contra = TypeVar("Taken_contra", contravariant=True)
@@ -30,10 +31,10 @@ class GuardedProcessor(Generic[Batch]):
     """Calls a processor, counts its faults and its time, and switches it off.
 
     A call that raises is counted in `spanmill_processor_errors_total`; the first is logged with
-    its traceback. After `max_failures` batches in a row that failed, or as many ticks in a row,
-    the processor is switched off: until the next start it is called no more, its series
-    stand still and expire, and `spanmill_processor_up` is 0. One call that succeeds begins the
-    row anew. Without `max_failures` (the built-in ones) it is never switched off.
+    its traceback. After `max_failures` batches that failed, or as many ticks, the processor is
+    switched off: until the next start it is called no more, its series stand still and expire,
+    and `spanmill_processor_up` is 0. Ten calls that succeed make one failure forgotten, so that
+    neither one in two goes on for ever, nor one a day adds up. Without `max_failures` (the built-in ones) it is never switched off.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class GuardedProcessor(Generic[Batch]):
         self._errors.add(0, name)  # so that rate() sees the first one
         self._max_failures = max_failures
         self._elapsed_ns = elapsed_ns
-        self._failures = {_OBSERVE: 0, _TICK: 0}
+        self._failures = {_OBSERVE: 0.0, _TICK: 0.0}
         self._failed_before = False
         self.is_up = True
         """Whether it is still called."""
@@ -73,7 +74,8 @@ class GuardedProcessor(Generic[Batch]):
             return False
         finally:
             self.used_ns += self._elapsed_ns() - begun
-        self._failures[_OBSERVE] = 0
+        if self._failures[_OBSERVE]:
+            self._forgive(_OBSERVE)
         return True
 
     def tick(self, now_ns: int) -> bool:
@@ -88,8 +90,12 @@ class GuardedProcessor(Generic[Batch]):
             return False
         finally:
             self.used_ns += self._elapsed_ns() - begun
-        self._failures[_TICK] = 0
+        if self._failures[_TICK]:
+            self._forgive(_TICK)
         return True
+
+    def _forgive(self, call: str) -> None:
+        self._failures[call] = max(0.0, self._failures[call] - _FORGIVEN_BY_A_SUCCESS)
 
     def _note(self, fault: BaseException, call: str) -> None:
         self._errors.add(1, self.name)
@@ -104,11 +110,11 @@ class GuardedProcessor(Generic[Batch]):
         if self._max_failures is not None and self._failures[call] >= self._max_failures:
             self.is_up = False
             _log.error(
-                "a processor is switched off until the next start: it failed too often in a row",
+                "a processor is switched off until the next start: it failed too often",
                 extra={
                     "processor": self.name,
                     "call": call,
-                    "failures": self._failures[call],
+                    "failures": round(self._failures[call]),
                     "last_error": f"{type(fault).__name__}: {fault}"[:500],
                 },
             )

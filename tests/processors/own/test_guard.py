@@ -69,7 +69,7 @@ def test_one_that_works_is_up_and_its_time_is_shown() -> None:
     assert guarded.value("spanmill_processor_seconds_total") == pytest.approx(0.003)
 
 
-def test_it_is_switched_off_after_so_many_failures_in_a_row(
+def test_it_is_switched_off_after_so_many_failures(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     guarded = Guarded(max_failures=3)
@@ -80,7 +80,7 @@ def test_it_is_switched_off_after_so_many_failures_in_a_row(
     assert guarded.value("spanmill_processor_up") == 0
     assert [record.message for record in caplog.records] == [
         "a processor failed",
-        "a processor is switched off until the next start: it failed too often in a row",
+        "a processor is switched off until the next start: it failed too often",
     ]
     first, last = caplog.records
     assert first.exc_info is not None
@@ -88,14 +88,24 @@ def test_it_is_switched_off_after_so_many_failures_in_a_row(
     assert (last.failures, last.last_error) == (3, "ZeroDivisionError: on purpose")  # type: ignore[attr-defined]  # extra fields
 
 
-def test_a_success_begins_the_row_anew() -> None:
+def test_ten_successes_make_a_failure_forgotten() -> None:
     guarded = Guarded(max_failures=3)
     for _ in range(4):
         guarded.inner.observes = ValueError
-        guarded.observe(2)
+        guarded.observe()
         guarded.inner.observes = None
-        assert guarded.observe() == [True]
-    assert (guarded.errors, guarded.guard.is_up) == (8, True)
+        assert guarded.observe(10) == [True] * 10
+    assert (guarded.errors, guarded.guard.is_up) == (4, True)
+
+
+def test_one_that_fails_every_second_time_is_switched_off() -> None:
+    guarded = Guarded(max_failures=3)
+    for _ in range(4):
+        guarded.inner.observes = ValueError
+        guarded.observe()
+        guarded.inner.observes = None
+        guarded.observe()
+    assert not guarded.guard.is_up
 
 
 def test_ticks_that_succeed_don_t_hide_batches_that_fail() -> None:
