@@ -1,7 +1,9 @@
-"""Kernel: an `ExportTraceServiceRequest` in protobuf to columns, in one walk over its bytes.
+"""Kernel: an `ExportTraceServiceRequest` in protobuf to columns, straight from its bytes.
 
-To be read beside the .proto files of opentelemetry-proto: `MESSAGES` is what they say. The rules
-are those of upb, the parser under the protobuf library (see spans/wire.py for its limits).
+It walks them twice: to count the spans by the lengths of what encloses them, which gives the
+columns their size, then to read everything. To be read beside the .proto files of
+opentelemetry-proto: `_declare_messages` is what they say. The rules are those of upb, the parser
+under the protobuf library (see spans/wire.py for its limits).
 
 Every step gives OK, or why it stops. What the library reads in a way that is not spelled out
 here is IRREGULAR, and the reference reads it: see spans/compiled.py for the list. No function
@@ -53,32 +55,57 @@ CHILD_SHIFT = cython.declare(cython.int, 9)
 
 _WIRE = {1: 2, 2: 2, 3: 2, 4: 2, 5: 0, 6: 0, 7: 0, 8: 0, 9: 1, 10: 5}
 
+# The messages.
 REQUEST = cython.declare(cython.int, 0)
 RESOURCE_SPANS = cython.declare(cython.int, 1)
 SCOPE_SPANS = cython.declare(cython.int, 2)
 SPAN = cython.declare(cython.int, 3)
 KEY_VALUE = cython.declare(cython.int, 4)
 STATUS = cython.declare(cython.int, 5)
-COUNTED = cython.declare(cython.int, 6)  # ResourceSpans and ScopeSpans while spans are counted
+COUNTED = cython.declare(cython.int, 6)  # what the first walk reads of two messages: see below
+ARRAY = cython.declare(cython.int, 7)
+KVLIST = cython.declare(cython.int, 8)
+ANY_VALUE = cython.declare(cython.int, 9)
+RESOURCE = cython.declare(cython.int, 10)
+ENTITY = cython.declare(cython.int, 11)
+SCOPE = cython.declare(cython.int, 12)
+EVENT = cython.declare(cython.int, 13)
+LINK = cython.declare(cython.int, 14)
+MESSAGES = cython.declare(cython.int, 15)
 
 HIGHEST_FIELD = cython.declare(cython.int, 16)
-_RULES_EACH = cython.declare(cython.int, 17)
-_RULES = cython.declare(uint32_t[17 * 15])
+RULES_EACH = cython.declare(cython.int, 17)  # fields 0 to HIGHEST_FIELD; 0 is never one
+_RULES = cython.declare(uint32_t[15 * 17])  # MESSAGES * RULES_EACH, which C wants in digits
 
 DEPRECATED_SCOPES = cython.declare(cython.int, 1000)
 DEPTH = cython.declare(cython.int, 24)
-"""How deep messages may stand in a span before the reference reads them (the library: 96)."""
+"""How deep messages may stand in a span before the reference reads them (the library: 96).
+
+A `depth` is how many levels are left: it runs downwards, and at 0 no message may follow. It begins
+anew with DEPTH in whatever the walk itself reads: ResourceSpans, ScopeSpans, spans, their
+attributes, and their status, which has no messages inside. NESTED fields ask for no depth: 0 will
+do where there are no others.
+"""
 
 
 def _declare_messages() -> None:
     """Write the rules: number of the field, what it holds, and of which message."""
+    assert cython.sizeof(_RULES) == MESSAGES * RULES_EACH * cython.sizeof(uint32_t)
     repeated, oneof = REPEATED, ONEOF
-    array, kvlist, any_value, resource, entity, scope, event, link = range(7, 15)
     messages = {
-        REQUEST: {1: (NESTED, repeated)},
+        REQUEST: {1: (NESTED, repeated)},  # resource_spans
+        # Of ResourceSpans its scope_spans, of ScopeSpans its spans: both are field 2.
         COUNTED: {2: (NESTED, repeated)},
-        RESOURCE_SPANS: {1: (MESSAGE, 0, resource), 2: (NESTED, repeated), 3: (TEXT, 0)},
-        SCOPE_SPANS: {1: (MESSAGE, 0, scope), 2: (NESTED, repeated), 3: (TEXT, 0)},
+        RESOURCE_SPANS: {
+            1: (MESSAGE, 0, RESOURCE),  # resource
+            2: (NESTED, repeated),  # scope_spans
+            3: (TEXT, 0),  # schema_url
+        },
+        SCOPE_SPANS: {
+            1: (MESSAGE, 0, SCOPE),  # scope
+            2: (NESTED, repeated),  # spans
+            3: (TEXT, 0),  # schema_url
+        },
         SPAN: {
             1: (RAW, 0),  # trace_id
             2: (RAW, 0),  # span_id
@@ -90,53 +117,70 @@ def _declare_messages() -> None:
             8: (FIXED64, 0),  # end_time_unix_nano
             9: (NESTED, repeated),  # attributes
             10: (UINT32, 0),  # dropped_attributes_count
-            11: (MESSAGE, repeated, event),
+            11: (MESSAGE, repeated, EVENT),  # events
             12: (UINT32, 0),  # dropped_events_count
-            13: (MESSAGE, repeated, link),
+            13: (MESSAGE, repeated, LINK),  # links
             14: (UINT32, 0),  # dropped_links_count
             15: (NESTED, 0),  # status
             16: (FIXED32, 0),  # flags
         },
-        KEY_VALUE: {1: (TEXT, 0), 2: (MESSAGE, 0, any_value), 3: (INT32, 0)},
-        any_value: {
-            1: (TEXT, oneof),
-            2: (BOOL, oneof),
-            3: (INT64, oneof),
-            4: (FIXED64, oneof),  # a double
-            5: (MESSAGE, oneof, array),
-            6: (MESSAGE, oneof, kvlist),
-            7: (RAW, oneof),
+        KEY_VALUE: {
+            1: (TEXT, 0),  # key
+            2: (MESSAGE, 0, ANY_VALUE),  # value
+            3: (INT32, 0),  # key_strindex
+        },
+        ANY_VALUE: {
+            1: (TEXT, oneof),  # string_value
+            2: (BOOL, oneof),  # bool_value
+            3: (INT64, oneof),  # int_value
+            4: (FIXED64, oneof),  # double_value
+            5: (MESSAGE, oneof, ARRAY),  # array_value
+            6: (MESSAGE, oneof, KVLIST),  # kvlist_value
+            7: (RAW, oneof),  # bytes_value
             8: (INT32, oneof),  # string_value_strindex
         },
-        array: {1: (MESSAGE, repeated, any_value)},
-        kvlist: {1: (MESSAGE, repeated, KEY_VALUE)},
-        resource: {
-            1: (MESSAGE, repeated, KEY_VALUE),
-            2: (UINT32, 0),
-            3: (MESSAGE, repeated, entity),
+        ARRAY: {1: (MESSAGE, repeated, ANY_VALUE)},  # values
+        KVLIST: {1: (MESSAGE, repeated, KEY_VALUE)},  # values
+        RESOURCE: {
+            1: (MESSAGE, repeated, KEY_VALUE),  # attributes
+            2: (UINT32, 0),  # dropped_attributes_count
+            3: (MESSAGE, repeated, ENTITY),  # entity_refs
         },
-        entity: {1: (TEXT, 0), 2: (TEXT, 0), 3: (TEXT, repeated), 4: (TEXT, repeated)},
-        scope: {1: (TEXT, 0), 2: (TEXT, 0), 3: (MESSAGE, repeated, KEY_VALUE), 4: (UINT32, 0)},
-        event: {
-            1: (FIXED64, 0),
-            2: (TEXT, 0),
-            3: (MESSAGE, repeated, KEY_VALUE),
-            4: (UINT32, 0),
+        ENTITY: {
+            1: (TEXT, 0),  # schema_url
+            2: (TEXT, 0),  # type
+            3: (TEXT, repeated),  # id_keys
+            4: (TEXT, repeated),  # description_keys
         },
-        link: {
-            1: (RAW, 0),
-            2: (RAW, 0),
-            3: (TEXT, 0),
-            4: (MESSAGE, repeated, KEY_VALUE),
-            5: (UINT32, 0),
-            6: (FIXED32, 0),
+        SCOPE: {
+            1: (TEXT, 0),  # name
+            2: (TEXT, 0),  # version
+            3: (MESSAGE, repeated, KEY_VALUE),  # attributes
+            4: (UINT32, 0),  # dropped_attributes_count
         },
-        STATUS: {2: (TEXT, 0), 3: (INT32, 0)},
+        EVENT: {
+            1: (FIXED64, 0),  # time_unix_nano
+            2: (TEXT, 0),  # name
+            3: (MESSAGE, repeated, KEY_VALUE),  # attributes
+            4: (UINT32, 0),  # dropped_attributes_count
+        },
+        LINK: {
+            1: (RAW, 0),  # trace_id
+            2: (RAW, 0),  # span_id
+            3: (TEXT, 0),  # trace_state
+            4: (MESSAGE, repeated, KEY_VALUE),  # attributes
+            5: (UINT32, 0),  # dropped_attributes_count
+            6: (FIXED32, 0),  # flags
+        },
+        STATUS: {
+            2: (TEXT, 0),  # message
+            3: (INT32, 0),  # code
+        },
     }
     for message, fields in messages.items():
         for number, (holds, flags, *child) in fields.items():
             rule = _WIRE[holds] | flags | holds << KIND_SHIFT
-            _RULES[message * _RULES_EACH + number] = rule | sum(child) << CHILD_SHIFT
+            _RULES[message * RULES_EACH + number] = rule | sum(child) << CHILD_SHIFT
 
 
 _declare_messages()
@@ -329,22 +373,27 @@ def is_plain_pair(pair: cython.pointer(Pair), begin: Bytes, length: int64_t) -> 
     """Read a KeyValue as nearly all are: a key, then a value, both short and in ASCII.
 
     False for any other, which says nothing about it. The value is a string, or an integer or a
-    boolean of one byte.
+    boolean of one byte. A tag is the field's number times 8, and the wire type: 2 for content of a
+    given length, 0 for a varint.
     """
     c = cython.declare(Cursor)
     enter(cython.address(c), begin, length)
+    # KeyValue.key, field 1 with a length.
     if not short_field(cython.address(c), 0x0A) or not is_ascii(c.begin, c.length):
         return False
     pair.key = c.begin
     pair.key_length = c.length
+    # KeyValue.value, field 2 with a length.
     if not short_field(cython.address(c), 0x12) or c.at != c.end or c.length < 2:
         return False
     pair.value = c.begin
     pair.value_length = c.length
     if c.begin[1] >= 0x80:
         return False
+    # AnyValue.string_value, field 1 with a length.
     if c.begin[0] == 0x0A:
         return c.begin[1] == c.length - 2 and is_ascii(c.begin + 2, c.length - 2)
+    # AnyValue.int_value, field 3, and AnyValue.bool_value, field 2: varints.
     return c.length == 2 and (c.begin[0] == 0x18 or (c.begin[0] == 0x10 and c.begin[1] <= 1))
 
 
@@ -458,9 +507,9 @@ def next_field(c: cython.pointer(Cursor), message: cython.int, depth: cython.int
         return IRREGULAR  # groups
     c.number = 0
     c.tag_number = number
-    if number > 16:
+    if number > cython.cast(uint32_t, HIGHEST_FIELD):
         return OK
-    rule: uint32_t = _RULES[message * 17 + number]
+    rule: uint32_t = _RULES[message * RULES_EACH + number]
     if rule == 0 or (rule & 7) != wire:
         return OK
     c.number = number
@@ -540,6 +589,32 @@ def noted(notes: cython.pointer(Notes)) -> bytearray:
 
 # Columns ----------------------------------------------------------------------------------------
 
+# Where each column begins in their piece of memory, in bytes for each span that there is room for.
+START_AT = cython.declare(cython.int, 0)
+END_AT = cython.declare(cython.int, 8)
+DURATION_AT = cython.declare(cython.int, 16)
+SIZE_AT = cython.declare(cython.int, 24)
+SPAN_START_AT = cython.declare(cython.int, 32)
+SPAN_LENGTH_AT = cython.declare(cython.int, 40)
+WEIGHT_AT = cython.declare(cython.int, 48)
+TRACE_ID_AT = cython.declare(cython.int, 56)
+SPAN_ID_AT = cython.declare(cython.int, 72)
+PARENT_ID_AT = cython.declare(cython.int, 80)
+KIND_AT = cython.declare(cython.int, 88)
+STATUS_AT = cython.declare(cython.int, 89)
+LINKED_AT = cython.declare(cython.int, 90)
+BYTES_A_SPAN = cython.declare(cython.int, 91)
+
+# For spans/compiled.py, which reads neighbours of one type together: they begin at the first.
+COLUMNS = {
+    "times": START_AT,  # start, end, duration
+    "sizes": SIZE_AT,  # size, span_start, span_length
+    "weight": WEIGHT_AT,
+    "trace_id": TRACE_ID_AT,
+    "span_ids": SPAN_ID_AT,  # span_id, parent_id
+    "small": KIND_AT,  # kind, status, linked
+}
+
 # The columns of values, of which it is noted where they stand in the body.
 RESOURCE_PLACES = cython.declare(cython.int, 0)
 SCOPE_PLACES = cython.declare(cython.int, 1)
@@ -596,8 +671,9 @@ class SpanWalker:
         """The columns of a request, or the status that stopped the walk (BAD …, as an int).
 
         A tuple: the accepted spans m; room for n spans (all that the request has), m ≤ n; the
-        columns, of n entries each (start, end, duration, size, span_start, span_length: 64 bits;
-        weight: doubles, all 1; trace, span and parent ids; kind, status, linked: 8 bits); where
+        columns of COLUMNS, of n entries each (start, end, duration: unsigned 64 bits; size,
+        span_start, span_length: signed ones; weight: doubles, all 1; trace, span and parent ids:
+        16, 8 and 8 bytes; kind, status, linked: 8 bits); where
         the values of resource, scope, name and attributes stand, a column after the other (two
         32-bit numbers for each of n rows, offset and length; an offset of 2^32 - 1 is none);
         the rows with a trace state and where it stands (three 32-bit numbers); the rejected
@@ -611,7 +687,7 @@ class SpanWalker:
         with cython.nogil:
             status = walk.count_messages()
         if status == OK:
-            columns = PyByteArray_FromStringAndSize(cython.NULL, 91 * walk.spans)
+            columns = PyByteArray_FromStringAndSize(cython.NULL, BYTES_A_SPAN * walk.spans)
             places = PyByteArray_FromStringAndSize(
                 cython.NULL, 8 * (FIRST_ATTRIBUTE + self.columns) * walk.spans
             )
@@ -724,20 +800,19 @@ class Walk:
     def carve(self, columns: Bytes) -> cython.void:
         """Lay out the columns in a piece of memory of their size."""
         n: int64_t = self.spans
-        wide: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), columns)
-        self.start = wide
-        self.end = wide + n
-        self.duration = wide + 2 * n
-        self.size = cython.cast(cython.pointer(int64_t), wide + 3 * n)
-        self.span_start = self.size + n
-        self.span_length = self.size + 2 * n
-        self.weight = cython.cast(cython.p_double, wide + 6 * n)
-        self.trace_id = cython.cast(Bytes, wide + 7 * n)
-        self.span_id = self.trace_id + 16 * n
-        self.parent_id = self.span_id + 8 * n
-        self.kind = self.parent_id + 8 * n
-        self.status = self.kind + n
-        self.linked = self.status + n
+        self.start = cython.cast(cython.pointer(uint64_t), columns + START_AT * n)
+        self.end = cython.cast(cython.pointer(uint64_t), columns + END_AT * n)
+        self.duration = cython.cast(cython.pointer(uint64_t), columns + DURATION_AT * n)
+        self.size = cython.cast(cython.pointer(int64_t), columns + SIZE_AT * n)
+        self.span_start = cython.cast(cython.pointer(int64_t), columns + SPAN_START_AT * n)
+        self.span_length = cython.cast(cython.pointer(int64_t), columns + SPAN_LENGTH_AT * n)
+        self.weight = cython.cast(cython.p_double, columns + WEIGHT_AT * n)
+        self.trace_id = columns + TRACE_ID_AT * n
+        self.span_id = columns + SPAN_ID_AT * n
+        self.parent_id = columns + PARENT_ID_AT * n
+        self.kind = columns + KIND_AT * n
+        self.status = columns + STATUS_AT * n
+        self.linked = columns + LINKED_AT * n
 
     @cython.cfunc
     @cython.nogil
@@ -851,7 +926,7 @@ class Walk:
         memset(self.attributes, 0, self.walker.columns * cython.sizeof(Attribute))
         enter(cython.address(c), begin, length)
         while c.at < c.end:
-            if short_field(cython.address(c), 0x4A):  # attributes
+            if short_field(cython.address(c), 0x4A):  # attributes, field 9 with a length
                 status = self.read_attribute(cython.address(c))
                 if status:
                     return status

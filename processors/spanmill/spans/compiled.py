@@ -75,6 +75,7 @@ class CompiledDecoder:
         walking, values, weights = kernels
         self._walker = walking.SpanWalker(tuple(key.encode() for key in self._keys), MAX_MESSAGES)
         self._irregular = walking.STATUS_IRREGULAR
+        self._columns_at: dict[str, int] = walking.COLUMNS  # in bytes a span
         self._coder = values.ValueCoder(
             len(self._keys),
             tuple(self._keys.index(key) for key in self._group_by),
@@ -115,12 +116,18 @@ class CompiledDecoder:
     def _batch(self, body: bytes, payload: bytes, found: tuple[Any, ...]) -> SpanBatch:
         rows, room, columns, places, states, *_ = found
         keys = len(self._keys)
-        times = np.frombuffer(columns, np.uint64, 3 * room).reshape(3, room)[:, :rows]
-        sizes = np.frombuffer(columns, np.int64, 3 * room, 24 * room).reshape(3, room)[:, :rows]
-        weight = np.frombuffer(columns, np.float64, room, 48 * room)[:rows]
-        trace_id = np.frombuffer(columns, np.uint8, 16 * room, 56 * room).reshape(room, 16)
-        span_ids = np.frombuffer(columns, np.uint8, 16 * room, 72 * room).reshape(2, room, 8)
-        small = np.frombuffer(columns, np.uint8, 3 * room, 88 * room).reshape(3, room)[:, :rows]
+        at = self._columns_at
+        times = np.frombuffer(columns, np.uint64, 3 * room, at["times"] * room)
+        times = times.reshape(3, room)[:, :rows]
+        sizes = np.frombuffer(columns, np.int64, 3 * room, at["sizes"] * room)
+        sizes = sizes.reshape(3, room)[:, :rows]
+        weight = np.frombuffer(columns, np.float64, room, at["weight"] * room)[:rows]
+        trace_id = np.frombuffer(columns, np.uint8, 16 * room, at["trace_id"] * room)
+        trace_id = trace_id.reshape(room, 16)
+        span_ids = np.frombuffer(columns, np.uint8, 16 * room, at["span_ids"] * room)
+        span_ids = span_ids.reshape(2, room, 8)
+        small = np.frombuffer(columns, np.uint8, 3 * room, at["small"] * room)
+        small = small.reshape(3, room)[:, :rows]
         codes = np.empty((keys + 4, room), np.int32)
         counts, value_places, groups, group_columns = self._coder.code(
             body, places, codes, small[0], small[1]
