@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from spanmill.clock import Clock
 from spanmill.receivers.body_deadline import BodyDeadline
@@ -19,6 +19,8 @@ _REFUSED_SERVICES: Final[dict[RequestSignal, str]] = {
     "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
     "profiles": "opentelemetry.proto.collector.profiles.v1development.ProfilesService",
 }
+
+_REFLECTION_SERVICE: Final = "grpc.reflection.v1alpha.ServerReflection"
 
 _QUESTION_SECONDS: Final = 5.0
 _NO_QUESTION: Final = "the call has no whole message"
@@ -39,8 +41,7 @@ class SideServices:
         self._health = health.HealthServicer()
         for service in services:
             self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        reflected = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        servicer = reflection.ReflectionServicer(reflected)
+        self._reflected = (*services, health.SERVICE_NAME, _REFLECTION_SERVICE)
         self._pools = [
             ThreadPoolExecutor(4, thread_name_prefix="grpc-health"),
             ThreadPoolExecutor(4, thread_name_prefix="grpc-reflection"),
@@ -48,7 +49,7 @@ class SideServices:
         health_pool, reflection_pool = self._pools
         check = _first_question(self._health.Check, self._deadline)
         watch = _first_question(self._health.Watch, self._deadline)
-        reflect = _every_question(servicer.ServerReflectionInfo, self._deadline)
+        reflect = _every_question(self._answer_reflection, self._deadline)
         self._check = _Apart(check, health_pool)
         self._watch = _Apart(watch, health_pool, non_blocking=True)
         self._reflect = _Apart(reflect, reflection_pool)
@@ -69,17 +70,25 @@ class SideServices:
         )
         reflect = grpc.stream_stream_rpc_method_handler(
             self._reflect,
-            reflection_pb2.ServerReflectionRequest.FromString,
-            reflection_pb2.ServerReflectionResponse.SerializeToString,
+            _reflection_question,
+            _serialized,
         )
         return [
             grpc.method_handlers_generic_handler(
                 health.SERVICE_NAME, {"Check": check, "Watch": watch}
             ),
             grpc.method_handlers_generic_handler(
-                reflection.SERVICE_NAME, {"ServerReflectionInfo": reflect}
+                _REFLECTION_SERVICE, {"ServerReflectionInfo": reflect}
             ),
         ]
+
+    def _answer_reflection(self, questions: Any, context: grpc.ServicerContext) -> Iterable[Any]:
+        # Here, since it takes 1 MB and hardly any process is ever asked.
+        from grpc_reflection.v1alpha import reflection
+
+        servicer: Any = reflection.ReflectionServicer(self._reflected)
+        answers: Iterable[Any] = servicer.ServerReflectionInfo(questions, context)
+        return answers
 
     def start(self) -> None:
         """Cancel silent calls from now on."""
@@ -99,6 +108,16 @@ class SideServices:
         self._deadline.stop()
         for pool in self._pools:
             pool.shutdown(wait=False)
+
+
+def _reflection_question(message: bytes) -> Any:
+    from grpc_reflection.v1alpha import reflection_pb2
+
+    return reflection_pb2.ServerReflectionRequest.FromString(message)
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()
 
 
 def _next_question(
