@@ -36,6 +36,12 @@ from spanmill.errors import SpanmillError
 
 _COMMAND: Final = ("python", "-m", "benchmarks.ingest")
 _DATA: Final = Path(__file__).resolve().parents[3] / "shared/data/astronomy-oteltraces.zst"
+_TENANTS: Final = {
+    "name": "tenants",
+    "file": str(Path(__file__).resolve().parents[2] / "docs/examples/tenants.py"),
+    "settings": {"attribute": "http.method"},
+}
+"""The first example of docs/processors.md, by an attribute that many recorded spans have."""
 _PATHS: Final = {"derive": False, "forward": True}
 _WAYS: Final = (
     Sending(connections=4),
@@ -161,7 +167,8 @@ def _plain() -> Spanmill:
 
 def _by_capability() -> list[Target]:
     alone = [Spanmill(f"+ {capability}", (capability,)) for capability in CAPABILITIES]
-    return [_plain(), *alone, Spanmill("everything")]
+    tenants = Spanmill("+ processor of one's own", (), processors=[_TENANTS])
+    return [_plain(), *alone, tenants, Spanmill("everything")]
 
 
 def _heading(targets: Sequence[Target], arguments: Sequence[str], clock: Clock) -> str:

@@ -132,6 +132,7 @@ class Spanmill:
 
     `capabilities` are on beside the span metrics; all of them are by default, as in spanmill.
     Without `kernels` the references do their work. `max_series` None is the default.
+    `processors` are one's own, as in a configuration.
     """
 
     calls: tuple[str, ...] = ("traces_spanmetrics_calls_total", "traces_span_metrics_calls_total")
@@ -144,10 +145,12 @@ class Spanmill:
         *,
         kernels: bool = True,
         max_series: int | None = None,
+        processors: Sequence[Mapping[str, object]] = (),
     ) -> None:
         self.name = name
         self._capabilities = capabilities
         self._max_series = max_series
+        self._processors = list(processors)
         self._command = [sys.executable, "-m", "spanmill.cli.main"]
         self._environment = {} if kernels else {SWITCH: "off"}
 
@@ -177,6 +180,7 @@ class Spanmill:
                 **{key: False for key in _OPTIONAL_SPAN_METRICS if key in off},
             },
             **{key: None for key in _OPTIONAL_SECTIONS if key in off},
+            "processors": self._processors,
         }
         file = folder / "spanmill.yaml"
         file.write_text(yaml.safe_dump(config))
