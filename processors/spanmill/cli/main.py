@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # grpcio's core writes lines of its own to standard error; what matters of them is logged.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # numpy's algebra is not used; its threads would take the signals that `run` waits for.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         parsed = _parser(given).parse_args(given)
         kernels_wanted()  # its switch is refused now, not where a kernel is first looked for

@@ -107,6 +107,7 @@ class Ring:
     _entries: cython.p_ulonglong
     capacity: cython.longlong
     _seed: cython.ulonglong
+    _fetched: cython.longlong  # what `fetch` has read: without a use it would read nothing
     first: cython.longlong
     next: cython.longlong
 
@@ -167,6 +168,23 @@ class Ring:
             return NOBODY
         place: cython.longlong = cython.cast(cython.longlong, (entry << 32) >> 32) - 1
         return self.first + ((place - self.first) & (self.capacity - 1))
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def fetch(self, sides: cython.pointer(Side), count: cython.longlong) -> cython.void:
+        """Read what `find` will read for these keys: so short a loop waits for many at a time."""
+        mask: cython.ulonglong = 2 * self.capacity - 1
+        entry: cython.ulonglong
+        seen: cython.longlong = 0
+        i: cython.longlong
+        for i in range(count):
+            entry = self._entries[self._hash(sides[i].key) & mask]
+            seen += entry != 0
+        for i in range(count):
+            entry = self._entries[self._hash(sides[i].key) & mask]
+            if entry:
+                seen += self._records[((entry << 32) >> 32) - 1].flags
+        self._fetched = seen
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -445,6 +463,11 @@ class Pairing:
         i: cython.longlong
         flags: cython.uint
         self._spans.reserve(self._side_count)
+        self._spans.fetch(self._sides, self._side_count)
+        self._spans.fetch(self._named, self._named_count)
+        if self._ends.next > self._ends.first:
+            self._ends.fetch(self._sides, self._side_count)
+            self._ends.fetch(self._named, self._named_count)
         for i in range(self._side_count):
             flags = self._sides[i].flags
             self._numbers[i] = NOBODY
@@ -582,6 +605,11 @@ class Pairing:
         span: cython.pointer(Side)
         database: cython.bint
         kind: cython.longlong
+        begin: cython.longlong = self._spans.first & (self._spans.capacity - 1)
+        if many > 0:
+            self._spans.fetch(
+                self._spans.at(self._spans.first), min(many, self._spans.capacity - begin)
+            )
         while self._spans.first < until:
             span = self._spans.at(self._spans.first)
             self._spans.forget(span.key)
