@@ -34,7 +34,8 @@ class GuardedProcessor(Generic[Batch]):
     its traceback. After `max_failures` batches that failed, or as many ticks, the processor is
     switched off: until the next start it is called no more, its series stand still and expire,
     and `spanmill_processor_up` is 0. Ten calls that succeed make one failure forgotten, so that
-    neither one in two goes on for ever, nor one a day adds up. Without `max_failures` (the built-in ones) it is never switched off.
+    neither one in two goes on for ever, nor one a day adds up. Without `max_failures` (the
+    built-in ones) it is never switched off.
     """
 
     def __init__(
