@@ -16,6 +16,7 @@ _TICK: Final = "tick"
 _FORGIVEN_BY_A_SUCCESS: Final = 0.1
 
 Batch = TypeVar("Batch")
+Taken = TypeVar("Taken")
 Taken_contra = TypeVar("Taken_contra", contravariant=True)
 
 
@@ -65,34 +66,25 @@ class GuardedProcessor(Generic[Batch]):
 
     def observe(self, batch: Batch) -> bool:
         """Let it take a batch into account; False where it failed or is off."""
-        if not self.is_up:
-            return False
-        begun = self._elapsed_ns()
-        try:
-            self.processor.observe(batch)
-        except (Exception, SystemExit) as fault:  # noqa: BLE001 - must lose no spans of others
-            self._note(fault, _OBSERVE)
-            return False
-        finally:
-            self.used_ns += self._elapsed_ns() - begun
-        if self._failures[_OBSERVE]:
-            self._forgive(_OBSERVE)
-        return True
+        return self._call(_OBSERVE, self.processor.observe, batch)
 
     def tick(self, now_ns: int) -> bool:
         """Let it do what time makes due; False where it failed or is off."""
+        return self._call(_TICK, self.processor.tick, now_ns)
+
+    def _call(self, call: str, work: Callable[[Taken], None], taken: Taken) -> bool:
         if not self.is_up:
             return False
         begun = self._elapsed_ns()
         try:
-            self.processor.tick(now_ns)
+            work(taken)
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - must lose no spans of others
-            self._note(fault, _TICK)
+            self._note(fault, call)
             return False
         finally:
             self.used_ns += self._elapsed_ns() - begun
-        if self._failures[_TICK]:
-            self._forgive(_TICK)
+        if self._failures[call]:
+            self._forgive(call)
         return True
 
     def _forgive(self, call: str) -> None:

@@ -7,8 +7,6 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from spanmill.clock import Clock
 from spanmill.errors import UnavailableError
 from spanmill.journal.log import RETRY_AFTER_SECONDS, Entry, Journal, Record
@@ -143,7 +141,7 @@ class RequestCounts:
         outcome = "partial" if receipt.rejected else "accepted"
         self._telemetry.receiver_requests.add(1, *self._labels, outcome)
         nanoseconds = max(0, round((self._clock.monotonic() - arrived) * 1e9))
-        self._telemetry.ack_duration.observe(np.array([nanoseconds], np.uint64))
+        self._telemetry.ack_duration.observe_one(nanoseconds)
 
     def refused(self) -> None:
         """Count a request that was not taken."""

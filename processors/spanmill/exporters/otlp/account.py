@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-import numpy as np
-
 from spanmill.exporters.otlp.signals import OtlpSignal
 from spanmill.journal.log import Cursor, ReadRecord
 from spanmill.telemetry import Telemetry
@@ -66,8 +64,8 @@ class Account:
 
     def took(self, seconds: float) -> None:
         """A request was answered, or given up, after this time."""
-        duration = np.array([max(0, round(seconds * 1e9))], np.uint64)
-        self._telemetry.export_duration.observe(duration, self.name, self.signal.name)
+        duration = max(0, round(seconds * 1e9))
+        self._telemetry.export_duration.observe_one(duration, self.name, self.signal.name)
 
     def _count(self, outcome: str, items: int) -> None:
         if items:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-import numpy as np
-
 from spanmill.clock import Clock
 from spanmill.exporters.otlp.backoff import Backoff
 from spanmill.exporters.otlp.notices import Notices
@@ -226,8 +224,8 @@ class MetricsPusher:
             if not self._given_up.is_set():
                 self._notices.warn("the sender failed", error=f"{type(error).__name__}: {error}")
             reply = Retry(f"the sender failed: {type(error).__name__}", unanswered=True)
-        took = np.array([max(0, round((self._clock.monotonic() - begun) * 1e9))], np.uint64)
-        self._telemetry.export_duration.observe(took, self.name, self._signal.name)
+        took = max(0, round((self._clock.monotonic() - begun) * 1e9))
+        self._telemetry.export_duration.observe_one(took, self.name, self._signal.name)
         return reply
 
     def _halves(self, part: Part, reply: TooLarge) -> list[Part]:
