@@ -28,6 +28,7 @@ class RunningProcessor:
                 {
                     "receivers": {"otlp": {"grpc": free, "http": free}},
                     "exporters": exporters,
+                    "state": {"durability": "memory"},
                     **settings,
                 }
             ),

@@ -16,7 +16,8 @@ from typing import Any, Final
 import grpc
 
 from spanmill.clock import SystemClock
-from spanmill.journal.log import MemoryJournal, Record, Signal
+from spanmill.journal.log import Record, Signal
+from spanmill.journal.memory import MemoryJournal
 from spanmill.receivers.grpc import GrpcReceiver, server_options
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import Intake

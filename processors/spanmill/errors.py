@@ -62,6 +62,14 @@ class MergeError(SpanmillError):
     """A merge message can't be taken; it says why, and nothing was changed."""
 
 
+class JournalError(SpanmillError):
+    """The journal can't go on; the message says where (file, offset) and what to do."""
+
+
+class CheckpointError(SpanmillError):
+    """A kept state can't be taken over; it says why, and nothing was changed."""
+
+
 def listen_failure(error: Exception) -> str:
     """Why an address can't be listened on, in words for the line that says so."""
     if isinstance(error, socket.gaierror):

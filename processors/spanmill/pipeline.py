@@ -12,11 +12,12 @@ import numpy as np
 from spanmill.books import check_books
 from spanmill.clock import Clock
 from spanmill.config.model import Config
-from spanmill.exporters.otlp.factory import build_destinations
+from spanmill.exporters.otlp.factory import BACKLOG_IN_MEMORY, build_destinations
 from spanmill.exporters.otlp_metrics.factory import build_pushers
 from spanmill.exporters.scrape import ScrapeApp
 from spanmill.http_server import HttpServer
-from spanmill.journal.log import Entry, MemoryJournal, Record, Signal
+from spanmill.journal.log import Entry, Record, Signal
+from spanmill.journal.memory import MemoryJournal
 from spanmill.kernels import ALL_KERNELS, missing_kernels
 from spanmill.points.batch import PointBatch
 from spanmill.points.decoder import DecodedMetrics
@@ -82,7 +83,12 @@ class Pipeline:
         declare_process(self._registry)
         self._journal: MemoryJournal[Decoded | None] = MemoryJournal(clock, self._registry.lock)
         self._destinations = build_destinations(
-            exporters, self._journal, self._telemetry, self._registry, clock
+            exporters,
+            self._journal,
+            self._telemetry,
+            self._registry,
+            clock=clock,
+            default_backlog=BACKLOG_IN_MEMORY,
         )
         self._pushers = build_pushers(
             exporters, self._registry, self._telemetry, clock, lambda: self._scrape.port
@@ -115,6 +121,7 @@ class Pipeline:
         """Bind every port, then start every part; raises StartError before anything runs."""
         for server in (self._scrape, *self._receivers):
             server.bind()
+        self._journal.open()
         self._journal.start(self._apply)
         for destination in self._destinations:
             destination.start()
@@ -191,9 +198,11 @@ class Pipeline:
     def _apply(self, record: Record[Decoded | None]) -> None:
         """Take one committed record into every processor; runs under the registry's lock."""
         entry = record.entry
+        if entry.duplicate:
+            self._telemetry.books_of(entry.signal).received.add(entry.items, "duplicate")
+            return
         if entry.decoded is not None:
-            received = entry.decoded
-            self._telemetry.count_received(entry.signal, entry.items, received.rejected)
+            self._telemetry.count_received(entry.signal, entry.items, entry.rejected)
         match entry.decoded:
             case DecodedRequest(batch=spans):
                 self._apply_spans(spans.arrived(record.arrival_ns))

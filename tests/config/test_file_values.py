@@ -23,7 +23,7 @@ exporters:
     plain: {endpoint: http://h, headers: {token: "${env:TOKEN}"}}
     block:
       endpoint: http://h
-      max_queue_bytes: ${env:QUEUE:-1024}
+      max_backlog: ${env:QUEUE:-1024}
       headers:
         token: ${env:TOKEN}
       retry:
@@ -41,7 +41,7 @@ state:
     assert config.exporters.otlp_traces["plain"].headers["token"].get_secret_value() == "0123"
     block = config.exporters.otlp_traces["block"]
     assert block.headers["token"].get_secret_value() == "0123"
-    assert (block.max_queue_bytes, block.retry.multiplier) == (1024, 3.0)
+    assert (block.max_backlog, block.retry.multiplier) == (1024, 3.0)
     assert config.span_metrics.max_series == 7
     assert config.span_metrics.buckets.otel == (5_000_000,)
     assert config.state.directory == Path("2026")

@@ -52,7 +52,7 @@ exporters:
 def test_a_destination_has_the_documented_defaults() -> None:
     config = OtlpTracesConfig(endpoint="http://h")
     assert (config.protocol, config.compression, config.timeout) == ("http/protobuf", "none", 10.0)
-    assert (config.max_queue_bytes, config.headers, config.tls) == (64 << 20, {}, None)
+    assert (config.max_backlog, config.headers, config.tls) == (None, {}, None)
     assert config.retry == RetryConfig(initial_interval=0.5, max_interval=30.0, multiplier=2.0)
 
 
@@ -141,7 +141,7 @@ def test_a_span_metric_s_impossible_value_is_refused(
         ({"timeout": "0s"}, "must be longer than 0"),
         ({"max_request_bytes": "0"}, "must be at least 1"),
         ({"max_request_bytes": "2GiB"}, "must be below 2GiB"),
-        ({"max_queue_bytes": "big"}, "'big' is no size"),
+        ({"max_backlog": "big"}, "'big' is no size"),
         ({"retry": "{multiplier: 0.5}"}, "multiplier: must be at least 1; given 0.5"),
         ({"retry": "{multiplier: .inf}"}, "multiplier: must be"),
         ({"retry": "{max_interval: 100ms}"}, "max_interval: initial_interval (0.5 s) is longer"),

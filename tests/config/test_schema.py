@@ -23,7 +23,7 @@ exporters:
       endpoint: http://127.0.0.1:4418
       headers: {authorization: "Bearer ${env:TOKEN}"}
       timeout: 1m30s
-      max_queue_bytes: 1.5GiB
+      max_backlog: 1.5GiB
       retry: {multiplier: 1.5}
       tls: {ca_file: ca.pem}
   otlp_metrics:

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from spanmill.journal.log import Cursor, Entry, MemoryJournal, ReadRecord, Record, Signal
+from spanmill.journal.log import Cursor, Entry, ReadRecord, Record, Signal
+from spanmill.journal.memory import MemoryJournal
 
 TIMEOUT = 20.0
 

@@ -58,7 +58,7 @@ def test_the_books_balance_at_every_scrape_under_load(
             "otlp_traces": {
                 "up": {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"},
                 "grpc": {"endpoint": f"127.0.0.1:{sink.ports['grpc']}", "protocol": "grpc"},
-                "down": {"endpoint": gone, "max_queue_bytes": "1MiB"},
+                "down": {"endpoint": gone, "max_backlog": "1MiB"},
             }
         },
     )

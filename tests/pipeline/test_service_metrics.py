@@ -160,7 +160,7 @@ def test_a_fault_of_the_processor_loses_no_point_and_the_books_balance(
 def test_the_books_of_points_balance_at_every_scrape(start: Start, eventually: Eventually) -> None:
     sink = start()
     up = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}", "derived": False}
-    down = {"endpoint": "http://127.0.0.1:9", "max_queue_bytes": 5000, "derived": False}
+    down = {"endpoint": "http://127.0.0.1:9", "max_backlog": 5000, "derived": False}
     only_derived = {"endpoint": "http://127.0.0.1:9", "service_metrics": False}
     processor = start(
         exporters={

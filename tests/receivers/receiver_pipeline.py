@@ -10,7 +10,8 @@ from typing import TypeVar
 from receivers.clients import JSON, PROTOBUF, Client, GrpcClient, HttpClient
 from receivers.sent_signals import TRACES, SentSignal
 from spanmill.clock import SystemClock
-from spanmill.journal.log import Entry, MemoryJournal, Record
+from spanmill.journal.log import Entry, Record
+from spanmill.journal.memory import MemoryJournal
 from spanmill.points.batch import PointBatch
 from spanmill.points.decoder import DecodedMetrics
 from spanmill.receivers.grpc import GrpcReceiver

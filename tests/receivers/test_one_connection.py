@@ -12,7 +12,7 @@ import grpc
 from receivers.otlp_requests import good_body
 from receivers.receiver_pipeline import MIB
 from spanmill.clock import SystemClock
-from spanmill.journal.log import MemoryJournal
+from spanmill.journal.memory import MemoryJournal
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.intake import Intake
 from spanmill.receivers.signals import Decoded, taken_traces

@@ -89,10 +89,16 @@ class OtlpDestinationConfig(Section):
         description="The largest request, uncompressed: small ones are joined (up to 2MiB), larger "
         "ones split. By default 20MiB for http/protobuf and 4MiB for grpc.",
     )
-    max_queue_bytes: Bytes = Field(
-        default=64 * _MIB,
-        description="What may wait for the destination, uncompressed; what is over it is dropped "
-        "and counted.",
+    required: Flag = Field(
+        default=False,
+        description="Never give up what the destination lacks: when `max_backlog` waits for it, "
+        "clients are told to try again later.",
+    )
+    max_backlog: Bytes | None = Field(
+        default=None,
+        description="What may wait for the destination, uncompressed; beyond it the oldest "
+        "expires and is counted, unless the destination is `required`. By default 1GiB, and 64MiB "
+        "with `durability: memory`.",
     )
     max_in_flight: Annotated[int, Field(strict=True, ge=1, le=64)] = Field(
         default=4,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,10 +18,10 @@ from spanmill.config.section import Section
 from spanmill.config.service_graph import ServiceGraphConfig
 from spanmill.config.service_metrics import ServiceMetricsConfig
 from spanmill.config.span_metrics import SpanMetricsConfig
+from spanmill.config.state import StateConfig
 from spanmill.config.value_types import (
     Count,
     DestinationName,
-    FilePath,
     Flag,
     Listen,
     MessageBytes,
@@ -117,15 +116,6 @@ class ExportersConfig(Section):
     otlp_metrics: Annotated[
         Mapping[DestinationName, OtlpMetricsConfig], BeforeValidator(none_is_empty)
     ] = Field(default_factory=dict, description="Destinations of the metrics, by name.")
-
-
-class StateConfig(Section):
-    """What is kept on disk."""
-
-    directory: FilePath = Field(
-        default=Path("state"),
-        description="The folder of the journal and the checkpoints. No effect yet.",
-    )
 
 
 class LogConfig(Section):

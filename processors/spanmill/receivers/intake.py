@@ -70,6 +70,7 @@ class Intake:
             source=source,
             items=len(decoded.batch),
             decoded=decoded,
+            rejected=decoded.rejected,
         )
         items = entry.items + receipt.rejected
 

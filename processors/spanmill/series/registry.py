@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from spanmill.clock import Clock
 from spanmill.errors import FamilyConflictError
+from spanmill.journal.state import Kept
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.instruments import Counter, Gauge, Histogram
 from spanmill.series.label_sets import LabelSets
@@ -63,6 +64,7 @@ class Registry:
         self._taken: dict[str, str] = {}
         self._before_snapshot: list[Callable[[], None]] = []
         self._exposed: list[ValuesFamily | HistogramFamily] = []
+        self._kept: dict[str, Kept] = {}
 
     def label_sets(
         self,
@@ -81,6 +83,18 @@ class Registry:
             self._limited[processor] = label_sets
             self.show_size(processor, label_sets)
         return label_sets
+
+    def keep(self, name: str, part: Kept) -> None:
+        """Bring this part's state back after a restart; the name is the same in all versions.
+
+        States are restored in the order in which their parts were named here.
+        """
+        assert name not in self._kept, "each part has a name of its own"
+        self._kept[name] = part
+
+    def kept(self) -> Mapping[str, Kept]:
+        """The parts whose state is brought back, by name."""
+        return self._kept
 
     def show_size(self, processor: str, series: Bounded) -> None:
         """Show the number and the limit of a processor's series under its name."""

@@ -9,7 +9,7 @@ from spanmill.exporters.otlp.delivery import Delivery, Request
 from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 from spanmill.exporters.otlp.signals import TRACES, OtlpSignal
-from spanmill.journal.log import Signal
+from spanmill.journal.log import CursorSettings, Signal
 from spanmill.testing import ManualClock
 
 KIB = 1024
@@ -22,14 +22,14 @@ class Bench:
     def __init__(
         self,
         max_request_bytes: int = MIB,
-        max_queue_bytes: int = 64 * MIB,
+        max_backlog: int = 64 * MIB,
         signal: OtlpSignal = TRACES,
     ) -> None:
         clock = ManualClock()
         self.house = House("tempo", clock=clock)
         account = Account("tempo", signal, self.house.telemetry, self.house.registry.lock)
         self.cursor = self.house.journal.cursor(
-            "tempo", Signal.TRACES, max_queue_bytes, account.expired
+            CursorSettings("tempo", Signal.TRACES, max_backlog), account.expired
         )
         self.house.registry.before_snapshot(lambda: account.show_queue(self.cursor))
         self.house.open()

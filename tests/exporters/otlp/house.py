@@ -11,7 +11,8 @@ from spanmill.exporters.otlp.destination import OtlpDestination
 from spanmill.exporters.otlp.factory import build_destination
 from spanmill.exporters.otlp.settings import DestinationSettings
 from spanmill.exporters.otlp.signals import TRACES, OtlpSignal
-from spanmill.journal.log import Entry, MemoryJournal, Record
+from spanmill.journal.log import Entry, Record
+from spanmill.journal.memory import MemoryJournal
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Values
 from spanmill.telemetry import EXPORT_OUTCOMES, Telemetry

@@ -46,7 +46,7 @@ def test_the_books_balance_at_every_scrape_whatever_the_destination_does(
     grpc_peer.otherwise = answers.grpc
     small = {
         "signal": signal,
-        "max_queue_bytes": 300 * KIB,
+        "max_backlog": 300 * KIB,
         "max_request_bytes": 64 * KIB,
         "timeout": 0.2,
         "max_in_flight": in_flight,

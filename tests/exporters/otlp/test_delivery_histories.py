@@ -19,7 +19,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bench = Bench(max_request_bytes=128 * KIB, max_queue_bytes=400 * KIB)
+        self.bench = Bench(max_request_bytes=128 * KIB, max_backlog=400 * KIB)
         self.delivery = self.bench.delivery
         self.in_flight: list[Request] = []
         self.delivered: list[str] = []

@@ -243,7 +243,7 @@ def test_what_a_full_queue_drops_is_counted_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     http_peer.close()
-    house.open(settings_for(http_peer.port, max_queue_bytes=MIB, retry=NEVER))
+    house.open(settings_for(http_peer.port, max_backlog=MIB, retry=NEVER))
     house.accept(request_of("0"), 1)
     eventually(lambda: LOST in messages(caplog), "it is lost")
     for n in range(1, 31):
@@ -261,7 +261,7 @@ def test_a_record_that_breaks_the_destination_expires_once_the_queue_is_full(
     house: House, http_peer: HttpPeer, eventually: Eventually
 ) -> None:
     http_peer.otherwise = lambda body: Reset() if b"poison" in body else Answer()
-    house.open(settings_for(http_peer.port, max_queue_bytes=MIB))
+    house.open(settings_for(http_peer.port, max_backlog=MIB))
     house.accept(request_of("poison"), 1)
     eventually(lambda: house.telemetry.export_retries.value("tempo", "traces") >= 1, "it was tried")
     for n in range(15):
@@ -277,7 +277,7 @@ def test_a_bad_destination_holds_up_neither_the_journal_nor_the_books(
     house: House, http_peer: HttpPeer, action: Action
 ) -> None:
     http_peer.otherwise = lambda body: action
-    house.open(settings_for(http_peer.port, max_queue_bytes=MIB))
+    house.open(settings_for(http_peer.port, max_backlog=MIB))
     for n in range(500):
         house.accept(request_of(f"{n}", padding=10 * KIB), 1)
     outcomes = house.outcomes()
@@ -287,7 +287,7 @@ def test_a_bad_destination_holds_up_neither_the_journal_nor_the_books(
 
 def test_the_memory_of_a_destination_is_bounded(house: House, http_peer: HttpPeer) -> None:
     http_peer.otherwise = lambda body: Hang()
-    house.open(settings_for(http_peer.port, max_queue_bytes=8 * MIB, max_request_bytes=2 * MIB))
+    house.open(settings_for(http_peer.port, max_backlog=8 * MIB, max_request_bytes=2 * MIB))
     tracemalloc.start()
     try:
         for n in range(400):

@@ -41,7 +41,7 @@ def test_every_key_reaches_the_destination() -> None:
             compression="gzip",
             timeout="3s",
             max_request_bytes="1MiB",
-            max_queue_bytes="2MiB",
+            max_backlog="2MiB",
             retry={"initial_interval": "1s", "max_interval": "9s", "multiplier": 3.0},
             tls={"ca_file": "/a", "cert_file": "/b", "key_file": "/c"},
         ),
@@ -52,7 +52,7 @@ def test_every_key_reaches_the_destination() -> None:
     assert settings.headers == {"Authorization": "Bearer secret"}
     assert settings.compression == "gzip"
     assert settings.timeout == 3.0
-    assert (settings.max_request_bytes, settings.max_queue_bytes) == (MIB, 2 * MIB)
+    assert (settings.max_request_bytes, settings.max_backlog) == (MIB, 2 * MIB)
     assert settings.retry == RetrySettings(1.0, 9.0, 3.0)
     assert settings.tls == TlsSettings(Path("/a"), Path("/b"), Path("/c"))
     assert settings.user_agent == f"spanmill/{version('spanmill')}"
@@ -77,7 +77,7 @@ def test_one_name_can_be_a_destination_of_traces_and_of_metrics(
         house.journal,
         house.telemetry,
         house.registry,
-        house.clock,
+        clock=house.clock,
     )
     house.open()
     for destination in destinations:
@@ -103,7 +103,7 @@ def test_a_metric_destination_of_derived_metrics_alone_gets_nothing_forwarded() 
         house.journal,
         house.telemetry,
         house.registry,
-        house.clock,
+        clock=house.clock,
     )
 
 
@@ -119,5 +119,5 @@ def test_a_file_that_is_not_there_ends_the_start_with_a_sentence(tmp_path: Path)
             house.journal,
             house.telemetry,
             house.registry,
-            house.clock,
+            clock=house.clock,
         )

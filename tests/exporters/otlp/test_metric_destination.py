@@ -79,7 +79,7 @@ def test_what_failed_for_now_is_sent_again_and_told_once(
 def test_what_a_full_queue_drops_is_counted_in_points(house: House, http_peer: HttpPeer) -> None:
     http_peer.close()
     large = metrics_of("a", "b", padding=10 * KIB)
-    house.open(settings_to(http_peer, max_queue_bytes=len(large), retry=NEVER))
+    house.open(settings_to(http_peer, max_backlog=len(large), retry=NEVER))
     for _ in range(3):
         house.accept(large, 2, METRICS)
     outcomes = house.outcomes("tempo", METRICS)

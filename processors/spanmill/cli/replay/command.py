@@ -154,7 +154,7 @@ def _sender(endpoint: str, protocol: Protocol, clock: Clock) -> Sender:
         compression="none",
         timeout=REQUEST_TIMEOUT,
         max_request_bytes=0,
-        max_queue_bytes=0,
+        max_backlog=0,
         retry=RETRY,
         tls=TlsSettings(),
         user_agent=f"spanmill-replay/{version('spanmill')}",

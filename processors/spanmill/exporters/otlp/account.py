@@ -51,7 +51,7 @@ class Account:
         with self._books:
             for outcome, items in outcomes.items():
                 self._count(outcome, items)
-            cursor.acknowledge(records)
+            cursor.acknowledge(records, outcomes)
 
     def show_queue(self, cursor: Cursor) -> None:
         """Set the gauges of what waits; to be called under `books` before each snapshot."""

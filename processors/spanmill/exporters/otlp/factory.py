@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from importlib.metadata import version
 from random import Random
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from spanmill.clock import Clock
 from spanmill.config.exporters import OtlpDestinationConfig
@@ -20,11 +20,15 @@ from spanmill.exporters.otlp.settings import (
     TlsSettings,
 )
 from spanmill.exporters.otlp.signals import METRICS, TRACES, OtlpSignal
-from spanmill.journal.log import Journal
+from spanmill.journal.log import CursorSettings, Journal
 from spanmill.series.registry import Registry
 from spanmill.telemetry import Telemetry
 
 Decoded = TypeVar("Decoded")
+
+BACKLOG_ON_DISK: Final = 1 << 30
+BACKLOG_IN_MEMORY: Final = 64 << 20
+"""What may wait for a destination whose configuration doesn't say it, in bytes."""
 
 
 def build_destinations(
@@ -32,16 +36,23 @@ def build_destinations(
     journal: Journal[Decoded],
     telemetry: Telemetry,
     registry: Registry,
+    *,
     clock: Clock,
+    default_backlog: int = BACKLOG_ON_DISK,
 ) -> list[OtlpDestination]:
     """The destinations of what was received, each with a cursor; before the journal starts.
+
+    `default_backlog` is the `max_backlog` of those that have none, in bytes.
 
     Raises StartError where a file that a destination needs can't be used.
     """
     settings = [
-        *(settings_of(name, TRACES, traces) for name, traces in config.otlp_traces.items()),
         *(
-            settings_of(name, METRICS, metrics)
+            settings_of(name, TRACES, traces, default_backlog)
+            for name, traces in config.otlp_traces.items()
+        ),
+        *(
+            settings_of(name, METRICS, metrics, default_backlog)
             for name, metrics in config.otlp_metrics.items()
             if metrics.service_metrics
         ),
@@ -53,7 +64,10 @@ def build_destinations(
 
 
 def settings_of(
-    name: str, signal: OtlpSignal, config: OtlpDestinationConfig
+    name: str,
+    signal: OtlpSignal,
+    config: OtlpDestinationConfig,
+    default_backlog: int = BACKLOG_ON_DISK,
 ) -> DestinationSettings:
     """What the configuration says about one destination."""
     retry = config.retry
@@ -67,7 +81,8 @@ def settings_of(
         compression=config.compression,
         timeout=config.timeout,
         max_request_bytes=config.max_request_bytes,
-        max_queue_bytes=config.max_queue_bytes,
+        max_backlog=default_backlog if config.max_backlog is None else config.max_backlog,
+        required=config.required,
         max_in_flight=config.max_in_flight,
         retry=RetrySettings(retry.initial_interval, retry.max_interval, retry.multiplier),
         tls=TlsSettings(tls.ca_file, tls.cert_file, tls.key_file) if tls else TlsSettings(),
@@ -97,7 +112,8 @@ def build_destination(
     """One destination, with its cursor and its part of the books; StartError if it can't be."""
     signal = settings.signal
     account = Account(settings.name, signal, telemetry, registry.lock)
-    cursor = journal.cursor(settings.name, signal.signal, settings.max_queue_bytes, account.expired)
+    wanted = CursorSettings(settings.name, signal.signal, settings.max_backlog, settings.required)
+    cursor = journal.cursor(wanted, account.expired)
     registry.before_snapshot(lambda: account.show_queue(cursor))
     return OtlpDestination(
         settings,

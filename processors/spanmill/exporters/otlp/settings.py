@@ -41,8 +41,9 @@ class DestinationSettings:
     compression: Literal["none", "gzip"]
     timeout: float
     max_request_bytes: int
-    max_queue_bytes: int
+    max_backlog: int
     retry: RetrySettings
     tls: TlsSettings
     user_agent: str
     max_in_flight: int = 1
+    required: bool = False

@@ -1,0 +1,262 @@
+"""A journal in memory: what it acknowledges is lost when the process ends."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Final, Generic
+
+from spanmill.clock import Clock
+from spanmill.errors import UnavailableError
+from spanmill.journal.arrival import ArrivalClock
+from spanmill.journal.log import (
+    RETRY_AFTER_SECONDS,
+    Cursor,
+    CursorSettings,
+    Decoded,
+    Entry,
+    ReadRecord,
+    Record,
+)
+from spanmill.journal.stored import StoredRecord
+
+_log = logging.getLogger(__name__)
+
+_RECORD_OVERHEAD = 200  # bytes that a queued record takes beside its payload; measured: 175
+
+
+class MemoryJournal(Generic[Decoded]):
+    """A journal that keeps its records in memory until every cursor has answered for them.
+
+    What it acknowledges is lost when the process ends. `books` is held while a record is
+    applied and shown to the cursors, and is to be held by whoever changes or reads figures that
+    must agree with each other (the books of docs/architecture.md).
+
+    Whoever submits while nobody commits does so itself, which saves waking two threads a
+    request. It commits one group, all that waits at that moment, so that nobody answers late
+    because of the others; what came meanwhile is left to a thread that does nothing else.
+    """
+
+    def __init__(self, clock: Clock, books: AbstractContextManager[object]) -> None:
+        self._arrival = ArrivalClock(clock)
+        self._books = books
+        self._pending: deque[tuple[Entry[Decoded], Future[Record[Decoded]]]] = deque()
+        self._changed = threading.Condition()
+        self._apply: Callable[[Record[Decoded]], None] | None = None
+        self._committing = False
+        self._closed = False
+        self._cursors: list[_MemoryCursor] = []
+        self._next_position = 0
+        self._thread: threading.Thread | None = None
+
+    def cursor(self, settings: CursorSettings, expired: Callable[[int], None]) -> Cursor:
+        """A reader of all records of a signal from now on; call it before `start`."""
+        cursor = _MemoryCursor(settings, expired)
+        self._cursors.append(cursor)
+        return cursor
+
+    def open(self) -> None:
+        """Nothing is there to be opened."""
+
+    def replay(self, after: int, apply: Callable[[StoredRecord], None]) -> None:
+        """Nothing is there to be replayed."""
+
+    def checkpointed(self, position: int) -> None:
+        """No record is kept for a restart."""
+
+    def start(self, apply: Callable[[Record[Decoded]], None]) -> None:
+        """Begin to commit. `apply` sees every record once, in order, one at a time."""
+        self._thread = threading.Thread(target=self._commit, name="journal-commit", daemon=True)
+        with self._changed:
+            self._apply = apply
+        self._thread.start()
+
+    def submit(self, entry: Entry[Decoded]) -> Future[Record[Decoded]]:
+        """Queue an entry; the future ends once it is committed and applied."""
+        future: Future[Record[Decoded]] = Future()
+        with self._changed:
+            if self._closed:
+                future.set_exception(_shutting_down())
+                return future
+            self._pending.append((entry, future))
+            if self._committing or self._apply is None:
+                return future
+            group = self._take_group()
+        self._commit_group(group)
+        return future
+
+    def close(self) -> None:
+        """Commit and apply what was submitted, then refuse the rest. Cursors read on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        for _, future in self._pending:  # the journal was never started
+            if future.set_running_or_notify_cancel():
+                future.set_exception(_shutting_down())
+        self._pending.clear()
+
+    def _commit(self) -> None:
+        """Commit what was submitted while somebody else did."""
+        while True:
+            with self._changed:
+                while self._committing or not (self._pending or self._closed):
+                    self._changed.wait()
+                if not self._pending:
+                    return
+                group = self._take_group()
+            self._commit_group(group)
+            del group  # or an idle journal would keep the last requests in memory
+
+    def _take_group(self) -> list[tuple[Entry[Decoded], Future[Record[Decoded]]]]:
+        """All that waits, for whoever holds the lock to commit, and nobody else meanwhile."""
+        self._committing = True
+        group = list(self._pending)
+        self._pending.clear()
+        return group
+
+    def _commit_group(
+        self, group: Sequence[tuple[Entry[Decoded], Future[Record[Decoded]]]]
+    ) -> None:
+        assert self._apply is not None, "it was started"
+        try:
+            for entry, future in group:
+                # A caller that gave up may have cancelled; from here on it can't.
+                if not future.set_running_or_notify_cancel():
+                    continue
+                record = self._append(entry)
+                try:
+                    with self._books:
+                        self._apply(record)
+                        for cursor in self._cursors:
+                            cursor.append(record)
+                except Exception as error:  # noqa: BLE001 - every receiver waits for this
+                    _log.exception("a record could not be applied")
+                    future.set_exception(error)
+                else:
+                    future.set_result(record)
+        finally:
+            with self._changed:
+                self._committing = False
+                if self._pending or self._closed:
+                    self._changed.notify_all()
+
+    def _append(self, entry: Entry[Decoded]) -> Record[Decoded]:
+        record = Record(self._next_position, self._arrival.now(), entry)
+        self._next_position += 1
+        return record
+
+
+def _shutting_down() -> UnavailableError:
+    return UnavailableError("the process is shutting down", RETRY_AFTER_SECONDS)
+
+
+class _MemoryCursor:
+    """A bounded queue of records that one destination reads.
+
+    The bound counts `_RECORD_OVERHEAD` for each record but one on top of its payload: a flood
+    of tiny requests must not take many times the memory that was allowed.
+    """
+
+    def __init__(self, settings: CursorSettings, expired: Callable[[int], None]) -> None:
+        self.name: Final = settings.name
+        self.outcomes: Counter[str] = Counter()
+        self._signal = settings.signal
+        self._max_bytes = settings.max_backlog
+        self._expired = expired
+        self._unread: deque[ReadRecord] = deque()
+        self._ready = threading.Condition()
+        self._wanted_bytes = math.inf
+        self._unread_bytes = 0
+        self._woken = False
+        self._closed = False
+        self._queued_records = 0
+        self.queued_items = 0
+        self.queued_bytes = 0
+
+    def append(self, record: Record[Decoded]) -> None:
+        """Take a record in, and give up the oldest ones where there is no room for it."""
+        entry = record.entry
+        if entry.signal is not self._signal or not entry.payload:
+            return
+        with self._ready:
+            self._unread.append(
+                ReadRecord(record.position, record.arrival_ns, entry.payload, entry.items)
+            )
+            self._unread_bytes += len(entry.payload)
+            self._queued_records += 1
+            self.queued_items += entry.items
+            self.queued_bytes += len(entry.payload)
+            given_up = 0
+            while self._overflows() and self._unread:
+                oldest = self._unread.popleft()
+                self._unread_bytes -= len(oldest.payload)
+                self._forget(oldest)
+                given_up += oldest.items
+            # Waking a thread costs more than the rest of this.
+            if self._unread_bytes >= self._wanted_bytes:
+                self._wanted_bytes = math.inf
+                self._ready.notify()
+        if given_up:
+            self._expired(given_up)
+
+    def read(self, max_bytes: int, timeout: float, linger: float = 0.0) -> list[ReadRecord]:
+        """The next records of at most `max_bytes` together, but at least one if there is one."""
+        records: list[ReadRecord] = []
+        with self._ready:
+            if self._wait_for(1, timeout):
+                self._wait_for(max_bytes, linger)
+            self._woken = False
+            if self._closed:
+                return records
+            total = 0
+            while self._unread and (
+                not records or total + len(self._unread[0].payload) <= max_bytes
+            ):
+                record = self._unread.popleft()
+                total += len(record.payload)
+                records.append(record)
+            self._unread_bytes -= total
+        return records
+
+    def acknowledge(self, records: Sequence[ReadRecord], outcomes: Mapping[str, int]) -> None:
+        """These records were answered for; `outcomes` says what became of their items."""
+        with self._ready:
+            self.outcomes.update(outcomes)
+            for record in records:
+                self._forget(record)
+
+    def wake(self) -> None:
+        """End a `read` that waits, or else the next one, without waiting any longer."""
+        with self._ready:
+            self._woken = True
+            self._ready.notify_all()
+
+    def close(self) -> None:
+        """Read no more: a waiting `read` returns at once, with nothing."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+
+    def _wait_for(self, wanted: int, seconds: float) -> bool:
+        """Wait until so many bytes are unread; whether they are, while it isn't closed."""
+        if self._unread_bytes < wanted and seconds > 0 and not (self._closed or self._woken):
+            self._wanted_bytes = wanted
+            self._ready.wait(seconds)
+            self._wanted_bytes = math.inf
+        return self._unread_bytes >= wanted and not self._closed
+
+    def _overflows(self) -> bool:
+        held = self.queued_bytes + self._queued_records * _RECORD_OVERHEAD
+        return held > self._max_bytes + _RECORD_OVERHEAD
+
+    def _forget(self, record: ReadRecord) -> None:
+        self._queued_records -= 1
+        self.queued_items -= record.items
+        self.queued_bytes -= len(record.payload)
