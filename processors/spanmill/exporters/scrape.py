@@ -47,10 +47,16 @@ class ScrapeApp:
     """
 
     def __init__(
-        self, registry: Registry, ready: Callable[[], bool], created_timestamps: bool
+        self,
+        registry: Registry,
+        ready: Callable[[], bool],
+        created_timestamps: bool,
+        restored: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`restored` says whether the series are those from before the start again."""
         self._registry = registry
         self._ready = ready
+        self._restored = restored
         self._created_timestamps = created_timestamps
         self._kernel = load_renderer()
         self._slots = asyncio.Semaphore(_CONCURRENT)
@@ -74,6 +80,9 @@ class ScrapeApp:
         elif path == "/readyz":
             ready = self._ready()
             await _answer(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+        elif not self._restored():
+            # What is there now is less than was shown before: a fall, and so a reset, to rate().
+            await _answer(send, 503, b"the series are being restored\n", [(b"retry-after", b"1")])
         elif path == "/series":
             async with self._page_slot:
                 page = await asyncio.to_thread(series_page, self._registry)
