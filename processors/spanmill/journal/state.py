@@ -11,7 +11,10 @@ from spanmill.errors import CheckpointError
 
 State = dict[str, Any]
 """Texts to None, bool, int, float, str, bytes, lists and tuples (both come back as lists), numpy
-arrays of numbers or bools, and further such mappings, whose keys are texts."""
+arrays of numbers or bools, and further such mappings, whose keys are texts.
+
+In place of any of these a function without arguments may stand, which makes it from a copy when
+the state is written: for what takes longer than one may hold the books."""
 
 _ARRAY: Final = 1  # MessagePack's extension type of an array: its dtype, its shape, its bytes
 
@@ -56,6 +59,8 @@ def decode_state(body: bytes) -> State:
 def _written(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
+    if callable(value):
+        return value()
     if not isinstance(value, np.ndarray) or value.dtype.hasobject or value.dtype.names:
         raise TypeError(f"a state can't hold a {type(value).__name__}")
     little = value.astype(value.dtype.newbyteorder("<"), order="C", copy=False)
