@@ -8,9 +8,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from spanmill.config.auth import OtlpAuthConfig, ScrapeAuthConfig
+from spanmill.config.cors import CorsConfig
 from spanmill.config.endpoints import ListenAddress
 from spanmill.config.exemplars import ExemplarsConfig
 from spanmill.config.exporters import OtlpMetricsConfig, OtlpTracesConfig
+from spanmill.config.once import OnceConfig
 from spanmill.config.percentiles import PercentilesConfig
 from spanmill.config.processors import ProcessorConfigs
 from spanmill.config.sampling import SamplingConfig
@@ -19,6 +22,7 @@ from spanmill.config.service_graph import ServiceGraphConfig
 from spanmill.config.service_metrics import ServiceMetricsConfig
 from spanmill.config.span_metrics import SpanMetricsConfig
 from spanmill.config.state import StateConfig
+from spanmill.config.tls import HttpTlsConfig, ServerTlsConfig
 from spanmill.config.value_types import (
     Count,
     DestinationName,
@@ -49,6 +53,9 @@ class GrpcReceiverConfig(Section):
         description="Requests handled at once; as many as clients keep in flight, or more.",
     )
     max_connections: Count = Field(default=1000, description="Connections open at once.")
+    tls: ServerTlsConfig | None = Field(
+        default=None, description="Encryption, or null for plain text."
+    )
 
 
 class HttpReceiverConfig(Section):
@@ -63,6 +70,12 @@ class HttpReceiverConfig(Section):
         description="The largest request taken, on the wire and inflated; below 2 GiB.",
     )
     max_connections: Count = Field(default=1000, description="Connections open at once.")
+    tls: HttpTlsConfig | None = Field(
+        default=None, description="Encryption, or null for plain text."
+    )
+    cors: CorsConfig | None = Field(
+        default=None, description="Web pages that may send from a browser, or null."
+    )
 
 
 class OtlpReceiverConfig(Section):
@@ -73,6 +86,12 @@ class OtlpReceiverConfig(Section):
     )
     http: HttpReceiverConfig | None = Field(
         default=HttpReceiverConfig(), description="OTLP over HTTP, or null."
+    )
+    auth: OtlpAuthConfig | None = Field(
+        default=None, description="Who may send, or null for anyone who reaches the port."
+    )
+    once: OnceConfig | None = Field(
+        default=OnceConfig(), description="Requests that come again, or null."
     )
 
     @model_validator(mode="after")
@@ -101,6 +120,13 @@ class PrometheusConfig(Section):
         default=False,
         description="Show created stamps in OpenMetrics text too, as `_created` series (the "
         "protobuf form always has them).",
+    )
+    auth: ScrapeAuthConfig | None = Field(
+        default=None,
+        description="Who may read /metrics and /series, or null for anyone who reaches the port.",
+    )
+    tls: HttpTlsConfig | None = Field(
+        default=None, description="Encryption, or null for plain text."
     )
 
 

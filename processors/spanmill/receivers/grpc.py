@@ -163,7 +163,7 @@ class GrpcReceiver:
             if body.startswith(GZIP_MAGIC):
                 # grpcio hands over compressed bytes without saying so.
                 body = inflate_gzip(body, self._max_request_size, members="one")
-            receipt = intake.take(body, _peer_host(context.peer())).result()
+            receipt = intake.take_whole(body, _peer_host(context.peer()))
             response = success_body(receipt, intake.taken, Encoding.PROTOBUF)
         except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
             counts.refused()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,13 @@ from spanmill.http_server.asgi import Receive, Scope, Send
 from spanmill.journal.log import RETRY_AFTER_SECONDS
 from spanmill.receivers.body_deadline import BODY_SECONDS
 from spanmill.receivers.compression import inflate_gzip
-from spanmill.receivers.intake import Intake, Receipt, RequestCounts, RequestSignal
+from spanmill.receivers.intake import (
+    FirstCopyFailedError,
+    Intake,
+    Receipt,
+    RequestCounts,
+    RequestSignal,
+)
 from spanmill.receivers.status import (
     Encoding,
     Refusal,
@@ -148,10 +155,13 @@ class OtlpHttpApp:
             arrived = route.counts.arrived()
             loop = asyncio.get_running_loop()
             threads = self._threads[request.encoding]
-            committed = await loop.run_in_executor(
-                threads, self._decode, route.intake, body, request
-            )
-            receipt = await asyncio.wrap_future(committed)
+            receipt = None
+            while receipt is None:
+                committed = await loop.run_in_executor(
+                    threads, self._decode, route.intake, body, request
+                )
+                with contextlib.suppress(FirstCopyFailedError):
+                    receipt = await asyncio.wrap_future(committed)
         except TimeoutError:
             message = f"the body was not whole after {BODY_SECONDS:.0f} s"
             return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, 408, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from spanmill.clock import Clock
 from spanmill.errors import UnavailableError
 from spanmill.journal.log import RETRY_AFTER_SECONDS, Entry, Journal, Record
+from spanmill.receivers.once import Known, Once, Pending
 from spanmill.receivers.signals import Decoded, TakenSignal, counted
 from spanmill.telemetry import Telemetry
 
@@ -28,11 +29,15 @@ class Receipt:
     message: str
 
 
+class FirstCopyFailedError(Exception):
+    """The request that this one repeats was not taken after all: take this one by itself."""
+
+
 class Intake:
     """Decodes requests of one signal and submits them; safe to call from many threads.
 
     The journal is the pipeline's, which puts ticks into it that decode to nothing, and records
-    of other signals.
+    of other signals. With `once`, a request that comes again is acknowledged and not taken again.
     """
 
     def __init__(
@@ -41,28 +46,63 @@ class Intake:
         journal: Journal[Decoded | None],
         telemetry: Telemetry,
         clock: Clock,
+        once: Once | None = None,
     ) -> None:
         self.taken = taken
         self._journal = journal
         self._telemetry = telemetry
         self._refused = telemetry.books_of(taken.signal).received
         self.clock = clock
+        self._once = once
         self._waiting: set[Future[Receipt]] = set()
 
     def take(self, body: bytes, source: str) -> Future[Receipt]:
         """Decode a request in this thread; the future ends once its items are committed.
 
-        `source` is the peer's host address without its port. Raises UndecodableError and
-        TooManyMessagesError; the future raises UnavailableError where the journal takes nothing
-        now. It can't be cancelled: who gives up waiting must not undo a commit.
+        `source` is the client's identity: the one that it has proved, else its host address
+        without the port. Raises UndecodableError and TooManyMessagesError. The future raises
+        UnavailableError where the journal takes nothing now, and FirstCopyFailedError where the
+        same request was being taken, and wasn't: take it again. It can't be cancelled: who gives
+        up waiting must not undo a commit.
         """
+        if self._once is None or not body:
+            return self._take_new(body, source, b"")
+        key = self._once.key(self.taken.signal, source, body)
+        claimed = self._once.claim(key)
+        if claimed is None:
+            try:
+                return self._take_new(body, source, key)
+            except BaseException:
+                self._once.ended(key, None)
+                raise
+        answer: Future[Receipt] = Future()
+        answer.set_running_or_notify_cancel()
+        if isinstance(claimed, Known):
+            answer.set_result(self._taken_before(claimed, source))
+        else:
+            self._wait_for_first(claimed, answer, source)
+        return answer
+
+    def take_whole(self, body: bytes, source: str) -> Receipt:
+        """Take a request and wait for its commit in this thread; raises all that `take` does."""
+        while True:
+            try:
+                return self.take(body, source).result()
+            except FirstCopyFailedError:
+                continue
+
+    def _take_new(self, body: bytes, source: str, key: bytes) -> Future[Receipt]:
         decoded, warnings = self.taken.decode(body)
-        receipt = self._receipt(decoded, warnings)
+        receipt = self._receipt(decoded.rejected, warnings)
         answer: Future[Receipt] = Future()
         answer.set_running_or_notify_cancel()
         if not decoded.batch.payload and not receipt.rejected:
-            answer.set_result(receipt)
+            answer.set_result(receipt)  # nothing that could be counted twice
+            if key and self._once is not None:
+                self._once.ended(key, Known(0, {}, warnings))
             return answer
+        if warnings and key and self._once is not None:
+            self._once.warn(key, warnings)
         self._waiting.add(answer)
         entry: Entry[Decoded | None] = Entry(
             payload=decoded.batch.payload,
@@ -71,13 +111,17 @@ class Intake:
             items=len(decoded.batch),
             decoded=decoded,
             rejected=decoded.rejected,
+            key=key,
         )
         items = entry.items + receipt.rejected
 
         def finish(committed: Future[Record[Decoded | None]]) -> None:
             self._waiting.discard(answer)
+            error = committed.exception()
+            if key and self._once is not None:
+                known = Known(items, entry.rejected, warnings) if error is None else None
+                self._once.ended(key, known)
             try:
-                error = committed.exception()
                 if error is None:
                     answer.set_result(receipt)
                 else:
@@ -88,6 +132,31 @@ class Intake:
 
         self._journal.submit(entry).add_done_callback(finish)
         return answer
+
+    def _wait_for_first(self, first: Pending, answer: Future[Receipt], source: str) -> None:
+        """Answer as the first copy of this request is answered, once it is."""
+        self._waiting.add(answer)
+
+        def finish(outcome: Future[Known | None]) -> None:
+            self._waiting.discard(answer)
+            known = outcome.result()
+            try:
+                if known is None:
+                    answer.set_exception(FirstCopyFailedError())
+                else:
+                    answer.set_result(self._taken_before(known, source))
+            except InvalidStateError:
+                return  # abandoned, as above
+
+        first.outcome.add_done_callback(finish)
+
+    def _taken_before(self, known: Known, source: str) -> Receipt:
+        """Count a request that came again, and say what was said of its first copy."""
+        if known.items:
+            self._journal.submit(
+                Entry(b"", self.taken.signal, source, known.items, None, duplicate=True)
+            )
+        return self._receipt(known.rejected, known.warnings)
 
     def abandon(self) -> None:
         """Answer what still waits for its commit as unavailable: the deadline is over.
@@ -110,14 +179,13 @@ class Intake:
         """Count a request of a signal that isn't taken."""
         self._telemetry.receiver_requests.add(1, receiver, signal, "refused")
 
-    def _receipt(self, decoded: Decoded, warnings: Sequence[str]) -> Receipt:
+    def _receipt(self, rejected: Mapping[str, int], warnings: Sequence[str]) -> Receipt:
         told = [
             f"{counted(count, self.taken.item)} rejected: {self.taken.reasons[reason]}"
-            for reason, count in decoded.rejected.items()
+            for reason, count in rejected.items()
             if count
         ]
-        rejected = sum(decoded.rejected.values())
-        return Receipt(rejected, "; ".join([*told, *warnings]))
+        return Receipt(sum(rejected.values()), "; ".join([*told, *warnings]))
 
 
 class RequestCounts:
