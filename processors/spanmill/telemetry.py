@@ -81,6 +81,7 @@ class Telemetry:
             "spanmill_receiver_refused_items_total",
             "Spans and metric points rejected alone out of requests that were taken, by reason.",
             ("reason",),
+            kept=True,
         )
         self.ack_duration = registry.histogram(
             "spanmill_ack_duration_seconds",
@@ -116,11 +117,13 @@ class Telemetry:
             "spanmill_span_lateness_seconds",
             "Arrival of a span minus its end.",
             _LATENESS_BOUNDS_NS,
+            kept=True,
         )
         self.window_late_spans = registry.counter(
             "spanmill_window_late_spans_total",
             "Spans whose slot of a processor's window was gone when they arrived.",
             ("processor",),
+            kept=True,
         )
         self.window_late_services = registry.gauge(
             "spanmill_window_late_services",
@@ -130,16 +133,19 @@ class Telemetry:
         self.series_overflow = registry.counter(
             "spanmill_series_overflow_total",
             "Spans that were counted in the overflow series because the limit was reached.",
+            kept=True,
         )
         self.family_conflicts = registry.counter(
             "spanmill_family_conflicts_total",
             "Metrics of services, each in each request, that weren't shown because another type or "
             "unit holds their name.",
+            kept=True,
         )
         self.processor_errors = registry.counter(
             "spanmill_processor_errors_total",
             "Batches and ticks that a processor failed on, by processor.",
             ("processor",),
+            kept=True,
         )
         self.spans.show_zeros(exporters)
         self.points.show_zeros(metric_exporters)
@@ -166,17 +172,19 @@ class Telemetry:
 
 
 def _item_books(registry: Registry, names: str, items: str) -> ItemBooks:
-    return ItemBooks(
+    books = ItemBooks(
         received=registry.counter(
             f"spanmill_{names}_received_total",
             f"{items.capitalize()} of decoded requests, by outcome; the outcomes sum to all that "
             "was received.",
             ("outcome",),
+            kept=True,
         ),
         accepted=registry.counter(
             f"spanmill_{names}_accepted_total",
             f"Accepted {items}, by where they were counted.",
             ("outcome",),
+            kept=True,
         ),
         exported=registry.counter(
             f"spanmill_export_{names}_total",
@@ -189,6 +197,8 @@ def _item_books(registry: Registry, names: str, items: str) -> ItemBooks:
             ("exporter",),
         ),
     )
+    books.received.begin_anew([("refused",)])  # what was refused is in no journal
+    return books
 
 
 def declare_build(registry: Registry, version: str, decoder_kind: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from spanmill.clock import Clock
+from spanmill.journal.state import State
 from spanmill.series.snapshot import (
     Family,
     FamilySnapshot,
@@ -18,6 +18,7 @@ from spanmill.series.snapshot import (
     LabelValues,
     Values,
 )
+from spanmill.series.state_reader import StateReader
 
 MOST_SERIES: Final = 1_000
 """How many series an instrument may have; further labels share its overflow series."""
@@ -31,6 +32,7 @@ class _Instrument(Generic[Value]):
     """Values by labels, changed under the registry's lock.
 
     They are called several times a request: a known series costs one look-up in a dictionary.
+    `time_ns` stamps new series.
     """
 
     def __init__(
@@ -38,14 +40,15 @@ class _Instrument(Generic[Value]):
         family: Family,
         label_names: tuple[str, ...],
         lock: AbstractContextManager[object],
-        clock: Clock,
+        time_ns: Callable[[], int],
         empty: Callable[[], Value],
     ) -> None:
         self.family: Final = family
         self._label_names = label_names
         self._lock = lock
-        self._clock = clock
+        self._time_ns = time_ns
         self._empty = empty
+        self._not_kept: frozenset[LabelValues] = frozenset()
         # One value more than a series has: no labels are equal to it.
         self._overflow = ("",) * (len(label_names) + 1)
         self._values: dict[LabelValues, Value] = {}
@@ -60,8 +63,63 @@ class _Instrument(Generic[Value]):
             if labels in self._values:
                 return labels
         self._values[labels] = self._empty()
-        self._created_ns.append(self._clock.time_ns())
+        self._created_ns.append(self._time_ns())
         return labels
+
+    def begin_anew(self, series: Iterable[LabelValues]) -> None:
+        """Don't keep these series: with each process they begin at 0, as what they count does."""
+        self._not_kept = frozenset(series)
+
+    def form(self) -> State:
+        """What another process must declare alike to take the series over."""
+        return {"type": self.family.type, "label_names": list(self._label_names)}
+
+    def state(self) -> State:
+        """A copy of all series but those that begin anew with each process."""
+        kept = {
+            key: (created, value)
+            for (key, value), created in zip(self._values.items(), self._created_ns, strict=True)
+            if key not in self._not_kept
+        }
+        return {
+            "form": self.form(),
+            "labels": list(kept),
+            "created_ns": np.array([created for created, _ in kept.values()], np.int64),
+            **self._values_state([value for _, value in kept.values()]),
+        }
+
+    def restoring(self, state: StateReader) -> Callable[[], None]:
+        """What takes this state over: its series first, then those that it doesn't have."""
+        labels = [self._kept_labels(state, labels) for labels in state.values("labels")]
+        created = state.array("created_ns", np.int64, (len(labels),)).tolist()
+        values = self._kept_values(state, len(labels))
+        if len(set(labels)) < len(labels) or len(labels) > MOST_SERIES + 1:
+            raise state.error(f"{self.family.name} has a series twice, or too many of them")
+
+        def restore() -> None:
+            stamps = dict(zip(self._values, self._created_ns, strict=True))
+            self._values = dict(zip(labels, values, strict=True)) | {
+                key: value for key, value in self._values.items() if key not in set(labels)
+            }
+            stamps |= dict(zip(labels, created, strict=True))
+            self._created_ns = [stamps[key] for key in self._values]
+
+        return restore
+
+    def _kept_labels(self, state: StateReader, labels: object) -> LabelValues:
+        """The labels of a kept series; the overflow series has one value more than the others."""
+        if isinstance(labels, list | tuple) and all(type(value) is str for value in labels):
+            if len(labels) == len(self._label_names):
+                return tuple(labels)
+            if len(labels) == len(self._overflow):
+                return self._overflow
+        raise state.error(f"{self.family.name} has other labels than {self._label_names}")
+
+    def _values_state(self, values: Sequence[Value]) -> State:
+        raise NotImplementedError
+
+    def _kept_values(self, state: StateReader, series: int) -> list[Value]:
+        raise NotImplementedError
 
     def _snapshot(self, data: Values | Histograms) -> FamilySnapshot:
         return FamilySnapshot(
@@ -81,14 +139,21 @@ class _Number(_Instrument[float]):
         family: Family,
         label_names: tuple[str, ...],
         lock: AbstractContextManager[object],
-        clock: Clock,
+        time_ns: Callable[[], int],
     ) -> None:
-        super().__init__(family, label_names, lock, clock, float)
+        super().__init__(family, label_names, lock, time_ns, float)
 
     def value(self, *labels: str) -> float:
         """The value now; 0 where there was none yet."""
         with self._lock:
             return self._values.get(labels, 0.0)
+
+    def _values_state(self, values: Sequence[float]) -> State:
+        return {"values": np.array(values, np.float64)}
+
+    def _kept_values(self, state: StateReader, series: int) -> list[float]:
+        values: list[float] = state.array("values", np.float64, (series,)).tolist()
+        return values
 
     def snapshot(self) -> FamilySnapshot:
         """A copy of all series; called under the registry's lock."""
@@ -124,14 +189,19 @@ class Histogram(_Instrument["_Durations"]):
         family: Family,
         label_names: tuple[str, ...],
         lock: AbstractContextManager[object],
-        clock: Clock,
+        time_ns: Callable[[], int],
         bounds_ns: Sequence[int],
     ) -> None:
         self._bounds_ns = tuple(bounds_ns)
         self._bounds = np.asarray(bounds_ns, np.uint64)
-        super().__init__(
-            family, label_names, lock, clock, lambda: _Durations(len(self._bounds) + 1)
-        )
+        super().__init__(family, label_names, lock, time_ns, self._empty_series)
+
+    def form(self) -> State:
+        """What another process must declare alike to take the series over."""
+        return {**super().form(), "bounds_ns": list(self._bounds_ns)}
+
+    def _empty_series(self) -> _Durations:
+        return _Durations(np.zeros(len(self._bounds) + 1, np.int64), 0.0)
 
     def observe(self, durations: npt.NDArray[np.uint64], *labels: str) -> None:
         """Count durations, uint64 (n,) in nanoseconds."""
@@ -150,6 +220,18 @@ class Histogram(_Instrument["_Durations"]):
             series = self._values[self._known(labels)]
             series.buckets[bucket] += 1
             series.sum_ns += duration_ns
+
+    def _values_state(self, values: Sequence[_Durations]) -> State:
+        buckets = [series.buckets for series in values]
+        return {
+            "buckets": np.array(buckets, np.int64).reshape(-1, len(self._bounds) + 1),
+            "sums_ns": np.array([series.sum_ns for series in values], np.float64),
+        }
+
+    def _kept_values(self, state: StateReader, series: int) -> list[_Durations]:
+        buckets = state.array("buckets", np.int64, (series, len(self._bounds) + 1))
+        sums: list[float] = state.array("sums_ns", np.float64, (series,)).tolist()
+        return [_Durations(row.copy(), total) for row, total in zip(buckets, sums, strict=True)]
 
     def snapshot(self) -> FamilySnapshot:
         """A copy of all series; called under the registry's lock."""
@@ -172,6 +254,6 @@ class _Durations:
 
     __slots__ = ("buckets", "sum_ns")
 
-    def __init__(self, buckets: int) -> None:
-        self.buckets = np.zeros(buckets, np.int64)
-        self.sum_ns = 0.0
+    def __init__(self, buckets: npt.NDArray[np.int64], sum_ns: float) -> None:
+        self.buckets = buckets
+        self.sum_ns = sum_ns

@@ -7,13 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from spanmill.clock import Clock
 from spanmill.errors import FamilyConflictError
 from spanmill.journal.state import Kept
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.instruments import Counter, Gauge, Histogram
+from spanmill.series.kept_instruments import KeptInstruments
 from spanmill.series.label_sets import LabelSets
 from spanmill.series.slices import (
     ExemplarSource,
@@ -26,6 +27,8 @@ from spanmill.series.slices import (
 from spanmill.series.snapshot import Family, FamilySnapshot
 
 __all__ = ["MILLISECONDS", "SECONDS", "Bounded", "ExemplarSource", "LabelDialect", "Registry"]
+
+AnyInstrument = TypeVar("AnyInstrument", Counter, Gauge, Histogram)
 
 SECONDS: Final = 1_000_000_000
 MILLISECONDS: Final = 1_000_000
@@ -65,6 +68,9 @@ class Registry:
         self._before_snapshot: list[Callable[[], None]] = []
         self._exposed: list[ValuesFamily | HistogramFamily] = []
         self._kept: dict[str, Kept] = {}
+        self._kept_instruments = KeptInstruments()
+        self._record_ns: int | None = None
+        self.keep("instruments", self._kept_instruments)
 
     def label_sets(
         self,
@@ -153,26 +159,42 @@ class Registry:
         self._exposed.append(shown)
         self._families[family.name] = shown.begin
 
-    def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
-        """A counter of spanmill's own health."""
-        counter = Counter(Family(name, "counter", text), labels, self.lock, self._clock)
-        self.expose_family(counter.family, counter.snapshot)
-        return counter
+    def applying(self, arrival_ns: int) -> None:
+        """From now on a record of this arrival time is applied: kept instruments go by it."""
+        self._record_ns = arrival_ns
+
+    def counter(
+        self, name: str, text: str, labels: tuple[str, ...] = (), *, kept: bool = False
+    ) -> Counter:
+        """A counter of spanmill's own health.
+
+        Those that records change alone are `kept` over a restart. Others begin at 0 with each
+        process, as what they count does.
+        """
+        counter = Counter(Family(name, "counter", text), labels, self.lock, self._clock_of(kept))
+        return self._declared(counter, kept=kept)
 
     def gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
         """A gauge of spanmill's own health."""
-        gauge = Gauge(Family(name, "gauge", text), labels, self.lock, self._clock)
-        self.expose_family(gauge.family, gauge.snapshot)
-        return gauge
+        gauge = Gauge(Family(name, "gauge", text), labels, self.lock, self._clock.time_ns)
+        return self._declared(gauge, kept=False)
 
     def histogram(
-        self, name: str, text: str, bounds_ns: Sequence[int], labels: tuple[str, ...] = ()
+        self,
+        name: str,
+        text: str,
+        bounds_ns: Sequence[int],
+        labels: tuple[str, ...] = (),
+        *,
+        kept: bool = False,
     ) -> Histogram:
-        """A classic histogram of spanmill's own health, observed in ns, shown in seconds."""
+        """A classic histogram of spanmill's own health, observed in ns, shown in seconds.
+
+        `kept` as for a counter.
+        """
         family = Family(name, "histogram", text)
-        histogram = Histogram(family, labels, self.lock, self._clock, bounds_ns)
-        self.expose_family(family, histogram.snapshot)
-        return histogram
+        histogram = Histogram(family, labels, self.lock, self._clock_of(kept), bounds_ns)
+        return self._declared(histogram, kept=kept)
 
     def before_snapshot(self, refresh: Callable[[], None]) -> None:
         """Call `refresh` under the lock before each snapshot: for gauges that are looked up."""
@@ -242,6 +264,19 @@ class Registry:
         with self.lock:
             readings = self._begin(Moment(self.lock, sys.maxsize), passed_through)
         return [family for family in chain.from_iterable(readings) if len(family.labels)]
+
+    def _declared(self, instrument: AnyInstrument, *, kept: bool) -> AnyInstrument:
+        self.expose_family(instrument.family, instrument.snapshot)
+        if kept:
+            self._kept_instruments.add(instrument)
+        return instrument
+
+    def _clock_of(self, kept: bool) -> Callable[[], int]:
+        return self._record_time_ns if kept else self._clock.time_ns
+
+    def _record_time_ns(self) -> int:
+        """The time of the record that is applied; before the first one, now."""
+        return self._clock.time_ns() if self._record_ns is None else self._record_ns
 
     def _begin(self, moment: Moment, passed_through: bool) -> deque[Iterator[FamilySnapshot]]:
         for refresh in self._before_snapshot:
