@@ -7,11 +7,10 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from spanmill.books import check_books
 from spanmill.clock import Clock
 from spanmill.config.model import Config
+from spanmill.derivation import Derivation
 from spanmill.exporters.otlp.factory import BACKLOG_IN_MEMORY, build_destinations
 from spanmill.exporters.otlp_metrics.factory import build_pushers
 from spanmill.exporters.scrape import ScrapeApp
@@ -19,20 +18,11 @@ from spanmill.http_server import HttpServer
 from spanmill.journal.log import Entry, Record, Signal
 from spanmill.journal.memory import MemoryJournal
 from spanmill.kernels import ALL_KERNELS, missing_kernels
-from spanmill.points.batch import PointBatch
-from spanmill.points.decoder import DecodedMetrics
-from spanmill.processors.factory import build_processors, build_service_metrics
-from spanmill.processors.guard import show_processors
-from spanmill.processors.span_metrics import SpanMetrics
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import Intake
-from spanmill.receivers.signals import TAKEN_METRICS, Decoded, taken_traces
+from spanmill.receivers.signals import Decoded
 from spanmill.series.registry import Registry
-from spanmill.spans.batch import SpanBatch
-from spanmill.spans.decoder import DecodedRequest
-from spanmill.spans.installed import load_decoder
-from spanmill.spans.sampling import weighted_by
 from spanmill.telemetry import (
     Telemetry,
     declare_build,
@@ -66,16 +56,8 @@ class Pipeline:
             tuple(name for name, d in exporters.otlp_metrics.items() if d.service_metrics),
         )
         self._telemetry = Telemetry(self._registry, *destinations)
-        wired = (config, self._registry, self._telemetry)
-        self._processors = build_processors(*wired)
-        self._service_metrics = build_service_metrics(*wired)
-        show_processors(self._registry, (*self._processors, self._service_metrics))
-        self._multiplier = config.sampling.multiplier_attribute
-        columns = dict.fromkeys(key for guard in self._processors for key in guard.attributes)
-        if self._multiplier is not None:
-            columns.setdefault(self._multiplier)
-        group_by = next((p.attributes for p in self._processors if p.name == SpanMetrics.name), ())
-        decoder = load_decoder(tuple(columns), group_by)
+        self._derivation = Derivation(config, self._registry, self._telemetry)
+        decoder = self._derivation.decoder
         declare_build(self._registry, version, decoder.kind)
         self._missing_kernels = missing_kernels()
         declare_kernels(self._registry, self._missing_kernels)
@@ -94,18 +76,24 @@ class Pipeline:
             exporters, self._registry, self._telemetry, clock, lambda: self._scrape.port
         )
         check_books(self._registry, self._telemetry, *destinations)
+        self._restored = threading.Event()
         self._ready = threading.Event()
         self._stopping = threading.Event()
         prometheus = config.exporters.prometheus
         self._scrape = HttpServer(
-            ScrapeApp(self._registry, self._ready.is_set, prometheus.created_timestamps),
+            ScrapeApp(
+                self._registry,
+                self._ready.is_set,
+                prometheus.created_timestamps,
+                self._restored.is_set,
+            ),
             prometheus.endpoint.host,
             prometheus.endpoint.port,
             "scrape endpoint",
         )
         self._intakes = [
             Intake(taken, self._journal, self._telemetry, clock)
-            for taken in (taken_traces(decoder), TAKEN_METRICS)
+            for taken in self._derivation.taken.values()
         ]
         self._receivers = self._build_receivers()
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
@@ -122,12 +110,13 @@ class Pipeline:
         for server in (self._scrape, *self._receivers):
             server.bind()
         self._journal.open()
+        self._scrape.start()
+        self._restore()
         self._journal.start(self._apply)
         for destination in self._destinations:
             destination.start()
         for pusher in self._pushers:
             pusher.start()
-        self._scrape.start()
         for receiver in self._receivers:
             receiver.start()
         self._ticker.start()
@@ -146,6 +135,9 @@ class Pipeline:
                 "metric_destinations": ",".join(self._config.exporters.otlp_metrics) or "none",
             },
         )
+
+    def _restore(self) -> None:
+        self._restored.set()
 
     def tick(self) -> None:
         """Put the passing of time into the journal: replay must see it as it was."""
@@ -196,39 +188,8 @@ class Pipeline:
             intake.abandon()
 
     def _apply(self, record: Record[Decoded | None]) -> None:
-        """Take one committed record into every processor; runs under the registry's lock."""
-        entry = record.entry
-        if entry.duplicate:
-            self._telemetry.books_of(entry.signal).received.add(entry.items, "duplicate")
-            return
-        if entry.decoded is not None:
-            self._telemetry.count_received(entry.signal, entry.items, entry.rejected)
-        match entry.decoded:
-            case DecodedRequest(batch=spans):
-                self._apply_spans(spans.arrived(record.arrival_ns))
-            case DecodedMetrics(batch=points):
-                self._apply_points(points.arrived(record.arrival_ns))
-            case _:
-                self._apply_tick(record.arrival_ns)
-
-    def _apply_spans(self, batch: SpanBatch) -> None:
-        if self._multiplier is not None:
-            batch = weighted_by(batch, self._multiplier)
-        arrival = np.uint64(batch.arrival_ns)
-        self._telemetry.span_lateness.observe(arrival - np.minimum(batch.end, arrival))
-        for processor in self._processors:
-            if not processor.observe(batch) and processor.name == SpanMetrics.name:
-                self._telemetry.spans_accepted.add(len(batch), "filtered")
-
-    def _apply_points(self, batch: PointBatch) -> None:
-        if not self._service_metrics.observe(batch):
-            self._telemetry.points_accepted.add(len(batch), "filtered")
-
-    def _apply_tick(self, now_ns: int) -> None:
-        self._registry.expire(now_ns)
-        for processor in self._processors:
-            processor.tick(now_ns)
-        self._service_metrics.tick(now_ns)
+        """Take one committed record in; runs under the registry's lock."""
+        self._derivation.apply(record)
 
     def _tick(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):

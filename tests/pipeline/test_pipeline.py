@@ -39,7 +39,7 @@ def test_a_processor_that_fails_loses_no_span_and_the_books_balance(
     endpoint = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"}
     processor = start(exporters={"otlp_traces": {"sink": endpoint}})
     processor.send_grpc(spans(2))
-    monkeypatch.setattr(processor.pipeline._processors[0].processor, "observe", fail)
+    monkeypatch.setattr(processor.pipeline._derivation._processors[0].processor, "observe", fail)
     with caplog.at_level(logging.ERROR):
         assert processor.send_grpc(spans(3)) == b""
         assert processor.send_grpc(spans(3)) == b""

@@ -144,7 +144,7 @@ def test_a_fault_of_the_processor_loses_no_point_and_the_books_balance(
     endpoint = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}", "derived": False}
     processor = start(exporters={"otlp_metrics": {"sink": endpoint}})
     send(processor, gauge(number(1), number(2)))
-    monkeypatch.setattr(processor.pipeline._service_metrics.processor, "observe", fail)
+    monkeypatch.setattr(processor.pipeline._derivation._service_metrics.processor, "observe", fail)
     send(processor, gauge(number(1), number(2), number(3)))
     samples = processor.scrape()
     assert total(samples, "spanmill_processor_errors_total", processor="service_metrics") == 1

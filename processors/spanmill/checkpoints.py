@@ -1,0 +1,149 @@
+"""What has been derived so far, saved now and then, and brought back at a start."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from spanmill.clock import Clock
+from spanmill.errors import CheckpointError
+from spanmill.journal.checkpoint_files import CheckpointFiles
+from spanmill.journal.checkpoint_format import Checkpoint, encode_checkpoint
+from spanmill.journal.state import State
+from spanmill.series.registry import Registry
+
+_log = logging.getLogger(__name__)
+
+BEFORE_ALL: Final = -1
+"""The position of a state in which no record was applied yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The newest checkpoint: up to which record, when (Unix ns), its bytes and seconds.
+
+    `held_seconds` is how long nothing could be received meanwhile.
+    """
+
+    position: int
+    time_ns: int
+    size: int
+    seconds: float
+    held_seconds: float
+
+
+class Checkpoints:
+    """Saves the kept parts of a registry with the position of the last record that they know.
+
+    A checkpoint and the records after it are the state, exactly. The two newest are kept, and
+    the journal keeps what came after the older one, so that one damaged file loses nothing.
+    """
+
+    def __init__(
+        self, registry: Registry, files: CheckpointFiles, version: str, clock: Clock
+    ) -> None:
+        self._registry = registry
+        self._files = files
+        self._version = version
+        self._clock = clock
+        self._position = BEFORE_ALL
+        self._arrival_ns = 0
+        self._saved_position = BEFORE_ALL
+        self.saved: Saved | None = None
+        """The newest one that this process wrote."""
+        self._failing = False
+
+    def applied(self, position: int, arrival_ns: int) -> None:
+        """The record at this position was applied; called under the registry's lock."""
+        self._position = position
+        self._arrival_ns = arrival_ns
+
+    def restore(self) -> int:
+        """Bring back the newest state that is whole; returns its position, or BEFORE_ALL.
+
+        A part that its checkpoint doesn't fit (its labels have changed, say) begins anew.
+        """
+        for path in self._files.newest_first():
+            try:
+                checkpoint = self._files.read(path)
+            except CheckpointError as error:
+                aside = self._files.set_aside(path)
+                _log.warning(
+                    "a checkpoint can't be used and is set aside",
+                    extra={"file": str(path), "moved_to": str(aside), "reason": str(error)},
+                )
+                continue
+            self._restore_parts(checkpoint)
+            self._position, self._arrival_ns = checkpoint.position, checkpoint.arrival_ns
+            self._saved_position = checkpoint.position
+            return checkpoint.position
+        return BEFORE_ALL
+
+    def save(self) -> int | None:
+        """Write a checkpoint; returns the position that any later start will begin after.
+
+        None where there is nothing new to save, or where it can't be written: the ones before
+        stay then, and the log says why.
+        """
+        begun = self._clock.monotonic()
+        try:
+            with self._registry.lock:
+                position, arrival_ns = self._position, self._arrival_ns
+                if position == self._saved_position:
+                    return None
+                states = deque((name, part.state()) for name, part in self._registry.kept().items())
+                held = self._clock.monotonic() - begun
+            pieces = encode_checkpoint(self._version, position, arrival_ns, _let_go(states))
+            oldest = self._files.write(position, pieces)
+        except Exception as error:  # noqa: BLE001 - the records are there all the same
+            self._failed(error)
+            return None
+        self._failing = False
+        self._saved_position = position
+        self.saved = Saved(
+            position=position,
+            time_ns=self._clock.time_ns(),
+            size=sum(map(len, pieces)),
+            seconds=self._clock.monotonic() - begun,
+            held_seconds=held,
+        )
+        return oldest
+
+    def _restore_parts(self, checkpoint: Checkpoint) -> None:
+        states = dict(checkpoint.states)
+        for name, part in self._registry.kept().items():
+            state = states.pop(name, None)
+            if state is None:
+                _log.info("a part is not in the checkpoint and begins anew", extra={"part": name})
+                continue
+            try:
+                part.restore(state)
+            except CheckpointError as error:
+                _log.warning(
+                    "a part of the checkpoint can't be used and begins anew",
+                    extra={"part": name, "reason": str(error), "written_by": checkpoint.spanmill},
+                )
+        for name in states:
+            _log.info("a part of the checkpoint does not run any more", extra={"part": name})
+
+    def _failed(self, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError):
+            level, trace = (logging.DEBUG if self._failing else logging.WARNING), False
+        else:
+            level, trace = logging.ERROR, not self._failing
+        self._failing = True
+        _log.log(
+            level,
+            "a checkpoint could not be written; a start would read more of the journal",
+            extra={"reason": reason},
+            exc_info=trace,
+        )
+
+
+def _let_go(states: deque[tuple[str, State]]) -> Iterator[tuple[str, State]]:
+    while states:
+        yield states.popleft()

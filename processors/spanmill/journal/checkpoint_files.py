@@ -1,0 +1,87 @@
+"""The checkpoints of a state directory: the two newest, written so that none is ever half there."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from spanmill.errors import CheckpointError
+from spanmill.journal.checkpoint_format import Checkpoint, decode_checkpoint
+from spanmill.journal.files import FileSystem
+
+KEPT: Final = 2
+
+_NAME: Final = re.compile(r"(\d{20})\.checkpoint")
+_UNFINISHED: Final = ".unfinished"
+_SET_ASIDE: Final = ".set-aside"
+
+
+class CheckpointFiles:
+    """Files named by the position of the last record that they know, in a folder of their own."""
+
+    def __init__(self, files: FileSystem, folder: Path) -> None:
+        self._files = files
+        self._folder = folder
+
+    def newest_first(self) -> list[Path]:
+        """The files that may hold a checkpoint, the one with the highest position first."""
+        try:
+            names = self._files.names(self._folder)
+        except FileNotFoundError:
+            return []
+        return [
+            self._folder / name for name in sorted(filter(_NAME.fullmatch, names), reverse=True)
+        ]
+
+    def read(self, path: Path) -> Checkpoint:
+        """The checkpoint in a file; raises CheckpointError where it can't be read or used."""
+        try:
+            file = self._files.open_to_read(path)
+            try:
+                content = self._files.read(file, self._files.size(file), 0)
+            finally:
+                self._files.close(file)
+        except OSError as error:
+            raise CheckpointError(f"it can't be read: {error.strerror}") from error
+        return decode_checkpoint(content)
+
+    def set_aside(self, path: Path) -> Path:
+        """Give a file that can't be used another name, so that somebody can look at it.
+
+        It takes the place of the one that was set aside before: there is never more than one.
+        Where even that fails the file stays where it is.
+        """
+        aside = self._folder / f"checkpoint{_SET_ASIDE}"
+        try:
+            self._files.rename(path, aside)
+        except OSError:
+            return path
+        return aside
+
+    def write(self, position: int, pieces: Sequence[bytes]) -> int:
+        """Write a checkpoint durably; returns the position of the oldest that is kept.
+
+        Raises OSError where that fails: then those before are still there.
+        """
+        self._files.make_folder(self._folder)
+        unfinished = self._folder / f"checkpoint{_UNFINISHED}"
+        file = self._files.open(unfinished, create=True)
+        try:
+            self._files.truncate(file, 0)
+            self._files.write(file, pieces, 0)
+            self._files.sync(file)
+        except OSError:
+            with contextlib.suppress(OSError):  # it may hold the room that the journal needs
+                self._files.truncate(file, 0)
+            raise
+        finally:
+            self._files.close(file)
+        self._files.rename(unfinished, self._folder / f"{position:020}.checkpoint")
+        self._files.sync_folder(self._folder)
+        kept = self.newest_first()
+        for path in kept[KEPT:]:
+            self._files.remove(path)
+        return int(kept[:KEPT][-1].stem)

@@ -1,0 +1,66 @@
+"""The folder of checkpoints: two are kept, each whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from spanmill.errors import CheckpointError
+from spanmill.journal.checkpoint_files import CheckpointFiles
+from spanmill.journal.checkpoint_format import encode_checkpoint
+from spanmill.journal.files import Buffer, RealFiles
+
+
+def pieces(position: int) -> list[bytes]:
+    return encode_checkpoint("1", position, 0, [("part", {"position": position})])
+
+
+def positions(files: CheckpointFiles) -> list[int]:
+    return [files.read(path).position for path in files.newest_first()]
+
+
+def test_nothing_is_there_at_first(tmp_path: Path) -> None:
+    assert CheckpointFiles(RealFiles(), tmp_path / "checkpoints").newest_first() == []
+
+
+def test_the_two_newest_are_kept_and_the_older_one_is_told(tmp_path: Path) -> None:
+    files = CheckpointFiles(RealFiles(), tmp_path / "checkpoints")
+    assert [files.write(position, pieces(position)) for position in (3, 8, 120)] == [3, 3, 8]
+    assert positions(files) == [120, 8]
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_one_that_is_set_aside_is_not_found_again(tmp_path: Path) -> None:
+    files = CheckpointFiles(RealFiles(), tmp_path)
+    files.write(1, pieces(1))
+    files.write(2, pieces(2))
+    (newest, _) = files.newest_first()
+    newest.write_bytes(b"SPMCKPT\nrubbish")
+    with pytest.raises(CheckpointError, match="it is no checkpoint"):
+        files.read(newest)
+    assert files.set_aside(newest).read_bytes() == b"SPMCKPT\nrubbish"
+    assert positions(files) == [1]
+
+
+class FullDisk(RealFiles):
+    """Files of a disk that is full after half of the first piece."""
+
+    def write(self, file: int, buffers: Sequence[Buffer], offset: int) -> None:
+        super().write(file, [bytes(buffers[0])[:4]], offset)
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_ones_before_and_gives_its_room_back(tmp_path: Path) -> None:
+    CheckpointFiles(RealFiles(), tmp_path).write(1, pieces(1))
+    files = CheckpointFiles(FullDisk(), tmp_path)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(2, pieces(2))
+    assert positions(files) == [1]
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == len(b"".join(pieces(1)))
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"can't be read: No such file"):
+        CheckpointFiles(RealFiles(), tmp_path).read(tmp_path / f"{1:020}.checkpoint")

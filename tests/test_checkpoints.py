@@ -1,0 +1,126 @@
+"""What is saved of a registry comes back, part by part, from the newest file that is whole."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from spanmill.checkpoints import BEFORE_ALL, Checkpoints
+from spanmill.errors import CheckpointError
+from spanmill.journal.checkpoint_files import CheckpointFiles
+from spanmill.journal.files import RealFiles
+from spanmill.journal.state import State
+from spanmill.series.registry import Registry
+from spanmill.testing import ManualClock
+
+
+class Part:
+    """A number that a state holds."""
+
+    def __init__(self, number: int = 0, refuses: str | None = None) -> None:
+        self.number = number
+        self._refuses = refuses
+
+    def state(self) -> State:
+        return {"number": self.number}
+
+    def restore(self, state: State) -> None:
+        if self._refuses is not None:
+            raise CheckpointError(self._refuses)
+        self.number = state["number"]
+
+
+class House:
+    """A registry with parts, and checkpoints in a folder."""
+
+    def __init__(self, folder: Path, **parts: Part) -> None:
+        registry = Registry(ManualClock())
+        for name, part in parts.items():
+            registry.keep(name, part)
+        self.files = CheckpointFiles(RealFiles(), folder)
+        self.checkpoints = Checkpoints(registry, self.files, "1.0", ManualClock())
+
+
+def test_a_restart_brings_back_every_part_and_the_position(tmp_path: Path) -> None:
+    first = House(tmp_path, a=Part(1), b=Part(2))
+    assert first.checkpoints.restore() == BEFORE_ALL
+    first.checkpoints.applied(41, 10**18)
+    assert first.checkpoints.save() == 41
+    a, b = Part(), Part()
+    assert House(tmp_path, a=a, b=b).checkpoints.restore() == 41
+    assert (a.number, b.number) == (1, 2)
+
+
+def test_nothing_new_is_not_written_again_also_after_a_restart(tmp_path: Path) -> None:
+    house = House(tmp_path, a=Part(1))
+    assert house.checkpoints.save() is None
+    house.checkpoints.applied(1, 10**18)
+    assert house.checkpoints.save() == 1
+    assert house.checkpoints.save() is None
+    again = House(tmp_path, a=Part())
+    again.checkpoints.restore()
+    assert again.checkpoints.save() is None
+    again.checkpoints.applied(2, 10**18)
+    assert again.checkpoints.save() == 1
+
+
+def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = Part(1)
+    house = House(tmp_path, a=part)
+    for position in (1, 2):
+        part.number = position * 10
+        house.checkpoints.applied(position, 10**18)
+        house.checkpoints.save()
+    newest = house.files.newest_first()[0]
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    restored = Part()
+    assert House(tmp_path, a=restored).checkpoints.restore() == 1
+    assert restored.number == 10
+    (told,) = (r for r in caplog.records if r.levelno == logging.WARNING)
+    assert told.message == "a checkpoint can't be used and is set aside"
+    assert told.reason == "the state of a is damaged"  # type: ignore[attr-defined]  # an extra field
+
+
+def test_a_part_that_does_not_fit_begins_anew_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = House(tmp_path, changed=Part(1), gone=Part(2), same=Part(3))
+    first.checkpoints.applied(5, 10**18)
+    first.checkpoints.save()
+    changed, same, new = Part(refuses="it has other labels"), Part(), Part()
+    assert House(tmp_path, changed=changed, same=same, new=new).checkpoints.restore() == 5
+    assert (changed.number, same.number, new.number) == (0, 3, 0)
+    told = {(r.part, getattr(r, "reason", None)) for r in caplog.records}  # type: ignore[attr-defined]  # an extra field
+    assert told == {("changed", "it has other labels"), ("gone", None), ("new", None)}
+
+
+def test_a_folder_that_cannot_be_written_costs_no_more_than_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "checkpoints").write_text("a file, where a folder should be")
+    house = House(tmp_path / "checkpoints", a=Part(1))
+    for position in (1, 2):
+        house.checkpoints.applied(position, 10**18)
+        assert house.checkpoints.save() is None
+    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1
+
+
+def test_a_part_that_raises_is_told_and_nothing_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Part):
+        def state(self) -> State:
+            raise ZeroDivisionError
+
+    house = House(tmp_path, a=Broken())
+    house.checkpoints.applied(1, 10**18)
+    assert house.checkpoints.save() is None
+    assert house.files.newest_first() == []
+    assert any(r.levelno == logging.ERROR and r.exc_info for r in caplog.records)
