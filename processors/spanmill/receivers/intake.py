@@ -10,7 +10,7 @@ from typing import Literal
 from spanmill.clock import Clock
 from spanmill.errors import UnavailableError
 from spanmill.journal.log import RETRY_AFTER_SECONDS, Entry, Journal, Record
-from spanmill.receivers.once import Known, Once, Pending
+from spanmill.receivers.once import Known, Once
 from spanmill.receivers.signals import Decoded, TakenSignal, counted
 from spanmill.telemetry import Telemetry
 
@@ -133,7 +133,9 @@ class Intake:
         self._journal.submit(entry).add_done_callback(finish)
         return answer
 
-    def _wait_for_first(self, first: Pending, answer: Future[Receipt], source: str) -> None:
+    def _wait_for_first(
+        self, first: Future[Known | None], answer: Future[Receipt], source: str
+    ) -> None:
         """Answer as the first copy of this request is answered, once it is."""
         self._waiting.add(answer)
 
@@ -148,7 +150,7 @@ class Intake:
             except InvalidStateError:
                 return  # abandoned, as above
 
-        first.outcome.add_done_callback(finish)
+        first.add_done_callback(finish)
 
     def _taken_before(self, known: Known, source: str) -> Receipt:
         """Count a request that came again, and say what was said of its first copy."""

@@ -34,14 +34,11 @@ class Known:
 
 
 @dataclass(slots=True)
-class Pending:
-    """A request that is being taken: `outcome` is what became known of it, None where it failed.
+class _Pending:
+    """A request that is being taken; the future is there for those who wait for its outcome."""
 
-    The outcome can't be cancelled, and raises nothing.
-    """
-
-    outcome: Future[Known | None] = field(default_factory=Future)
     warnings: Sequence[str] = ()
+    outcome: Future[Known | None] | None = None
 
 
 class Once:
@@ -64,7 +61,7 @@ class Once:
         self._max_requests = max_requests
         self._seed = seed
         self._lock = threading.Lock()
-        self._pending: dict[bytes, Pending] = {}
+        self._pending: dict[bytes, _Pending] = {}
         # By key, in the order of arrival; the arrivals stand beside, and so does what is rare.
         self._items: dict[bytes, int] = {}
         self._order: deque[bytes] = deque()
@@ -85,10 +82,11 @@ class Once:
         of_client = b"\0".join((self._seed, signal.value.encode(), client.encode()))
         return xxhash.xxh3_128_digest(body, seed=xxhash.xxh3_64_intdigest(of_client))
 
-    def claim(self, key: bytes) -> Known | Pending | None:
-        """What is known of this request, or who is taking it; None: the caller takes it now.
+    def claim(self, key: bytes) -> Known | Future[Known | None] | None:
+        """What is known of this request, or will be; None: the caller takes it now.
 
-        Who takes it calls `ended`, whatever happens.
+        Who takes it calls `ended`, whatever happens. The future has None where the request failed
+        that was being taken; it can't be cancelled, and raises nothing.
         """
         with self._lock:
             items = self._items.get(key)
@@ -96,8 +94,12 @@ class Once:
                 return self._told.get(key) or Known(items)
             pending = self._pending.get(key)
             if pending is None:
-                self._pending[key] = Pending()
-            return pending
+                self._pending[key] = _Pending()
+                return None
+            if pending.outcome is None:
+                pending.outcome = Future()
+                pending.outcome.set_running_or_notify_cancel()
+            return pending.outcome
 
     def warn(self, key: bytes, warnings: Sequence[str]) -> None:
         """Remember what the client of a request that is being taken is told besides."""
@@ -108,7 +110,8 @@ class Once:
         """The request was taken, or (None) wasn't: those who wait for it are told."""
         with self._lock:
             pending = self._pending.pop(key)
-        pending.outcome.set_result(known)
+        if pending.outcome is not None:
+            pending.outcome.set_result(known)
 
     def applied(self, key: bytes, items: int, rejected: Mapping[str, int], arrival_ns: int) -> None:
         """A record of the journal is applied: `items` were taken, `rejected` were not."""
@@ -130,15 +133,16 @@ class Once:
     def state(self) -> State:
         """The known requests, for a checkpoint."""
         with self._lock:
+            told = dict(self._told)
             return {
                 "form": _STATE_FORM,
                 "seed": self._seed,
                 "keys": b"".join(self._order),
                 "items": np.fromiter(self._items.values(), np.int64, len(self._items)),
                 "arrivals": np.fromiter(self._arrivals, np.int64, len(self._arrivals)),
-                "told": [
-                    [key, known.items, dict(known.rejected), list(known.warnings)]
-                    for key, known in self._told.items()
+                "told": lambda: [
+                    [key, known.items, known.rejected, known.warnings]
+                    for key, known in told.items()
                 ],
             }
 
