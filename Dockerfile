@@ -9,8 +9,13 @@ LABEL org.opencontainers.image.title="spanmill" \
       org.opencontainers.image.description="Metrics from every span, and the traces sent on byte for byte" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/spanmill /opt/spanmill
+# Empty: a volume that is mounted there belongs to whom the folder does.
+COPY --from=build --chown=10001:10001 /opt/spanmill/state /var/lib/spanmill
 ENV PATH=/opt/spanmill/bin:$PATH \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    SPANMILL_STATE_DIRECTORY=/var/lib/spanmill/state
+WORKDIR /var/lib/spanmill
+VOLUME /var/lib/spanmill
 # A number, so that Kubernetes can tell that it is not root.
 USER 10001:10001
 # OTLP over gRPC and HTTP; /metrics, /healthz and /readyz
