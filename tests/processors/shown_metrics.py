@@ -19,10 +19,10 @@ class Shown:
     """The metrics that were sent to it."""
 
     def __init__(self, max_series: int = 1000, stale_after_ns: int = 300 * SECOND) -> None:
-        self._registry = Registry(ManualClock(NOW))
-        self._telemetry = Telemetry(self._registry)
+        self.registry = Registry(ManualClock(NOW))
+        self._telemetry = Telemetry(self.registry)
         settings = ServiceMetricsSettings(max_series, stale_after_ns)
-        self.processor = ServiceMetrics(settings, self._registry, self._telemetry)
+        self.processor = ServiceMetrics(settings, self.registry, self._telemetry)
 
     def send(self, *bodies: bytes, arrival: int = NOW) -> None:
         """Take requests that arrived then; each must be without a fault."""
@@ -73,7 +73,7 @@ class Shown:
         """Why points changed nothing."""
         counted = {
             pairs: value
-            for snapshot in self._registry.snapshot()
+            for snapshot in self.registry.snapshot()
             if snapshot.family.name == "spanmill_metric_points_filtered_total"
             and isinstance(snapshot.data, Values)
             for pairs, value in zip(
@@ -94,7 +94,7 @@ class Shown:
 
     def scrape(self, prefix: str = "") -> list[str]:
         """The lines that begin so; the whole page must be right in every format."""
-        families = self._registry.snapshot()
+        families = self.registry.snapshot()
         page = b"".join(render(families, Format.TEXT, created_timestamps=False))
         read_text(page)
         read_openmetrics(b"".join(render(families, Format.OPENMETRICS, created_timestamps=True)))
@@ -104,6 +104,6 @@ class Shown:
     def _services(self) -> list[FamilySnapshot]:
         return [
             snapshot
-            for snapshot in self._registry.snapshot()
+            for snapshot in self.registry.snapshot()
             if not snapshot.family.name.startswith("spanmill_")
         ]

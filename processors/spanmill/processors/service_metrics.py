@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
+from spanmill.errors import CheckpointError
+from spanmill.journal.state import State
 from spanmill.points.batch import (
     Attributes,
     ExponentialPoint,
@@ -21,7 +25,6 @@ from spanmill.points.batch import (
 from spanmill.points.exponential import LOWEST_SCHEMA
 from spanmill.points.names import FamilyKind, family_kind, translated_name
 from spanmill.series.passed_through import (
-    BYTES_PER_SERIES,
     PassedThrough,
     PassedThroughFamily,
     text_bytes,
@@ -35,6 +38,8 @@ from spanmill.series.passed_through_labels import (
     target_labels,
 )
 from spanmill.series.passed_through_series import PassedThroughSeries
+from spanmill.series.passed_through_spellings import Spelling, Spellings, spelling_of
+from spanmill.series.passed_through_state import FORM, converted
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Family
 from spanmill.telemetry import Telemetry
@@ -51,7 +56,6 @@ _PLACE_BYTES: Final = 8
 
 
 _StreamKey = tuple[object, ...]
-_Spelling = tuple[str, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,6 @@ class _Sender:
     resource: Attributes
     labels: dict[str, str]
     target: Labels | None
-    seen_ns: int = -1
 
 
 @dataclass(slots=True)
@@ -88,6 +91,15 @@ class _Stream:
     series: dict[Attributes, PassedThroughSeries] = field(default_factory=dict)
     bytes: int = 0
     remembered: bool = False
+
+
+class _KeptMetrics(msgspec.Struct):
+    """The store, and every spelling of its names."""
+
+    form: int
+    store: State
+    spellings: list[tuple[Spelling, str]]
+    all_spelled: bool
 
 
 class ServiceMetrics:
@@ -112,17 +124,17 @@ class ServiceMetrics:
         self._target_family = self._store.own(_TARGET_INFO)
         self._senders: dict[Attributes, _Sender] = {}
         self._last_sender: _Sender | None = None
+        self._shown_sender: _Sender | None = None
         self._targets: dict[tuple[str, str], PassedThroughSeries] = {}
         self._streams: dict[_StreamKey, _Stream] = {}
-        self._spellings: dict[_Spelling, str] = {}
-        self._all_spelled = True
+        self._spellings = Spellings(settings.max_series)
         self._keys = 0
         self._key_bytes = 0
-        self._spelling_bytes = 0
         self._filtered = registry.counter(
             "spanmill_metric_points_filtered_total",
             "Accepted metric points that changed nothing on the scrape, by reason.",
             ("reason",),
+            kept=True,
         )
         registry.show_size(self.name, self._store)
         size = registry.gauge(
@@ -130,11 +142,12 @@ class ServiceMetrics:
             "What services' metrics take, with all that is remembered of them, estimated.",
         )
         registry.before_snapshot(lambda: size.set(self.estimated_bytes))
+        registry.keep(self.name, self)
 
     @property
     def estimated_bytes(self) -> int:
         """What the series, their families and what is remembered take, as the limit counts it."""
-        return self._store.estimated_bytes + self._key_bytes + self._spelling_bytes
+        return self._store.estimated_bytes + self._key_bytes + self._spellings.bytes
 
     @property
     def remembered_keys(self) -> int:
@@ -144,6 +157,8 @@ class ServiceMetrics:
     def observe(self, batch: PointBatch) -> None:
         """Take the points of a batch into account, and each of them into the books."""
         outcomes: Counter[str] = Counter()
+        # What is remembered must not decide which of two senders is shown.
+        self._shown_sender = None
         for metric in batch.metrics:
             self._observe_metric(metric, batch.arrival_ns, outcomes)
         self._forget_where_full()
@@ -177,9 +192,32 @@ class ServiceMetrics:
                 self._count_key(_key_bytes(sent, one))
         self._senders.clear()
         self._last_sender = None
-        self._spellings = {s: name for s, name in self._spellings.items() if name in self._store}
-        self._spelling_bytes = sum(map(_spelling_bytes, self._spellings))
-        self._all_spelled = self._all_spelled or not len(self._store)
+        self._spellings.keep(self._store, any_shown=len(self._store) > 0)
+
+    def state(self) -> State:
+        """The series, and what decides over points while there is no room for more.
+
+        Keys of what was sent aren't kept: they are found anew. Nor is which conflicts the log has
+        named: the next process names them again.
+        """
+        return {
+            "form": FORM,
+            "store": self._store.state(),
+            "spellings": self._spellings.items(),
+            "all_spelled": self._spellings.complete,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take a state over, under whatever limits; raises CheckpointError where it is none."""
+        kept = converted(state, _KeptMetrics)
+        if kept.form != FORM:
+            raise CheckpointError(f"services' metrics were kept in form {kept.form}, not in {FORM}")
+        self._store.restore(kept.store)
+        self._targets = {
+            _identity(series.labels): series for series in self._target_family.series.values()
+        }
+        known = [(spelling, name) for spelling, name in kept.spellings if name in self._store]
+        self._spellings.take_over(known, complete=kept.all_spelled)
 
     def _observe_metric(self, metric: Metric, arrival_ns: int, outcomes: Counter[str]) -> None:
         key = _stream_key(metric)
@@ -188,8 +226,8 @@ class ServiceMetrics:
             outcomes["overflow"] += len(metric.points)
             return
         sender = self._sender(metric.resource)
-        if sender.seen_ns != arrival_ns:
-            sender.seen_ns = arrival_ns
+        if sender is not self._shown_sender:
+            self._shown_sender = sender
             self._show_target(sender, arrival_ns)
         stream = stream or _stream_of(metric, key, sender)
         if stream.family is None:
@@ -254,8 +292,8 @@ class ServiceMetrics:
 
     def _may_be_shown(self, metric: Metric) -> bool:
         """Whether a family of the metric's name may be there, found out without a claim."""
-        if self._all_spelled:
-            return _spelling(metric) in self._spellings
+        if self._spellings.complete:
+            return spelling_of(metric) in self._spellings
         translated = translated_name(metric)
         return translated is not None and translated.name in self._store
 
@@ -272,7 +310,8 @@ class ServiceMetrics:
 
     def _remember(self, stream: _Stream, metric: Metric) -> None:
         """Find a stream that has a series, its sender and its family's name fast from now on."""
-        self._remember_spelling(stream, metric)
+        assert stream.family is not None, "it has a series"
+        self._spellings.remember(spelling_of(metric), stream.family.name)
         sender = self._sender(metric.resource)
         scope, resource = metric.scope, _KEY_BYTES + text_bytes(metric.resource)
         texts = (scope.name, scope.version, scope.schema_url, metric.name, metric.unit)
@@ -289,23 +328,6 @@ class ServiceMetrics:
         self._count_key(stream.bytes)
         stream.remembered = True
 
-    def _remember_spelling(self, stream: _Stream, metric: Metric) -> None:
-        assert stream.family is not None, "it has a series"
-        spelling = _spelling(metric)
-        if not self._all_spelled or spelling in self._spellings:
-            return
-        self._spellings[spelling] = stream.family.name
-        self._spelling_bytes += _spelling_bytes(spelling)
-        bounds = _KEYS_PER_SERIES, BYTES_PER_SERIES // 4
-        sizes = len(self._spellings), self._spelling_bytes
-        if any(
-            size > bound * self._settings.max_series
-            for size, bound in zip(sizes, bounds, strict=True)
-        ):
-            self._spellings.clear()
-            self._spelling_bytes = 0
-            self._all_spelled = False
-
     def _make_room_for_keys(self, number: int) -> None:
         if self._keys + number > _KEYS_PER_SERIES * self._settings.max_series:
             self._forget_keys()
@@ -315,7 +337,7 @@ class ServiceMetrics:
         self._key_bytes += size
 
     def _forget_where_full(self) -> None:
-        if self._key_bytes + self._spelling_bytes > self._store.spare_bytes:
+        if self._key_bytes + self._spellings.bytes > self._store.spare_bytes:
             self._forget_keys()
 
     def _forget_keys(self) -> None:
@@ -331,7 +353,7 @@ class ServiceMetrics:
         """Show the attributes of a resource; of one `job` and `instance` the latest stand."""
         if sender.target is None:
             return
-        identity = (sender.labels.get("job", ""), sender.labels.get("instance", ""))
+        identity = _identity(sender.target)
         shown = self._targets.get(identity)
         if shown is not None and shown.live and shown.labels != sender.target:
             self._store.remove(self._target_family, shown)
@@ -341,16 +363,17 @@ class ServiceMetrics:
             self._targets[identity] = series
 
 
+def _identity(target: Labels) -> tuple[str, str]:
+    """`job` and `instance` of a `target_info`."""
+    labels = dict(zip(target.names, target.values, strict=True))
+    return labels.get("job", ""), labels.get("instance", "")
+
+
 def _stream_key(metric: Metric) -> _StreamKey:
     return (
         *(metric.resource, metric.scope, metric.name, metric.unit, metric.type),
         *(metric.temporality, metric.monotonic, metric.metadata),
     )
-
-
-def _spelling(metric: Metric) -> _Spelling:
-    """All that a family's name is made of."""
-    return (metric.name, metric.unit, metric.type, metric.monotonic)
 
 
 def _stream_of(metric: Metric, key: _StreamKey, sender: _Sender) -> _Stream:
@@ -370,7 +393,3 @@ def _key_bytes(sent: Attributes, series: PassedThroughSeries) -> int:
     own = set(map(id, (*series.labels.names, *series.labels.values)))
     texts = text_bytes(text for text in sent if id(text) not in own)
     return _KEY_BYTES + _PLACE_BYTES * len(sent) + texts
-
-
-def _spelling_bytes(spelling: _Spelling) -> int:
-    return _KEY_BYTES + text_bytes(spelling[:2])

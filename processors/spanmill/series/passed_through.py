@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Final, Literal
 
-from spanmill.errors import FamilyConflictError
+from spanmill.errors import CheckpointError, FamilyConflictError
+from spanmill.journal.state import State
 from spanmill.points.batch import (
     ExponentialPoint,
     HistogramPoint,
@@ -19,6 +21,7 @@ from spanmill.points.batch import (
 from spanmill.series.passed_through_labels import Labels
 from spanmill.series.passed_through_series import PassedThroughSeries, Taken
 from spanmill.series.passed_through_snapshot import family_snapshots
+from spanmill.series.passed_through_state import KeptFamily, kept_store, read_store
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Family, FamilySnapshot
 
@@ -35,7 +38,10 @@ _CELL_BYTES: Final = 40
 _PLACE_BYTES: Final = 8
 _FAMILY_BYTES: Final = 700
 _NAME_BYTES: Final = 100
+_NAMES_TOLD: Final = 10
 _DERIVED_NAMES: Final = {"counter": 3, "histogram": 5, "summary": 4}
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -91,7 +97,7 @@ class PassedThrough:
         """Whether not even the smallest series would find room."""
         return self._count >= self.limit or not self._has_room(_SERIES_BYTES)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         """Whether a family of this name is there."""
         return name in self._families
 
@@ -205,6 +211,59 @@ class PassedThrough:
             expired += len(idle)
             self.close(family)
         return expired
+
+    def state(self) -> State:
+        """All families and series, as `kept_store` has them."""
+        families = [
+            KeptFamily(
+                *(name, one.family.type, one.family.help, one.family.unit),
+                *(one.bytes, one.own, len(one.series)),
+            )
+            for name, one in self._families.items()
+        ]
+        series = [one for family in self._families.values() for one in family.series.values()]
+        return kept_store(families, series)
+
+    def restore(self, state: State) -> None:
+        """Take families and series over, and hold the families' names again.
+
+        What has a name that something else holds now is left behind, and the log says so. Under a
+        lower limit all stay, and no further ones find room. Raises CheckpointError, and changes
+        nothing, where this is no state of this form, or a series is there already.
+        """
+        read = read_store(state)
+        if self._count:
+            raise CheckpointError("services have sent metrics already")
+        left: list[str] = []
+        for kept, series in read:
+            family = self._claimed(kept)
+            if family is None:
+                left.append(kept.name)
+                continue
+            family.series = {one.labels: one for one in series}
+            self._count += len(series)
+            self._bytes += sum(one.bytes for one in series)
+            self._exemplars += sum(len(one.exemplars) for one in series)
+        if left:
+            _log.warning(
+                "metrics of services were left behind: something else has their names now",
+                extra={"metrics": ", ".join(left[:_NAMES_TOLD]), "number": len(left)},
+            )
+
+    def _claimed(self, kept: KeptFamily) -> PassedThroughFamily | None:
+        """A family to put series into; None where the name is for something else now."""
+        known = self._families.get(kept.name)
+        if known is not None:
+            return known if known.own and kept.own else None
+        if kept.own or not kept.series:
+            return None
+        try:
+            self._registry.claim(kept.family)
+        except FamilyConflictError:
+            return None
+        family = self._families[kept.name] = PassedThroughFamily(kept.family, kept.bytes)
+        self._bytes += kept.bytes
+        return family
 
     def _has_room(self, more: int) -> bool:
         return self._bytes + more <= self.limit * BYTES_PER_SERIES * 3 // 4

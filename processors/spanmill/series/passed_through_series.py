@@ -23,6 +23,8 @@ from spanmill.series.snapshot import Exemplar
 REMEMBERED_DELTAS: Final = 16
 """How many of its last delta points a series knows again when they are sent twice."""
 
+_TOO_LARGE: Final = 1 << 63
+
 Taken = Literal["counted", "duplicate", "late", "not_recorded"]
 """What became of a point."""
 
@@ -40,6 +42,8 @@ class PassedThroughSeries:
     - `used_ns`: the arrival of the last point that changed it.
     - `exemplars`: the latest of each bucket, by its position (0 for a counter).
     - `live`: false once it was removed.
+    - `sent`: start and time of the last point, as they were sent.
+    - `recent`: what is known of the last deltas, the oldest first.
     """
 
     labels: Labels
@@ -54,9 +58,8 @@ class PassedThroughSeries:
     used_ns: int = 0
     live: bool = True
     exemplars: dict[int, Exemplar] = field(default_factory=dict)
-    _sent: tuple[int, int] = (-1, -1)
-    _recent: list[int] = field(default_factory=list)
-    _oldest: int = 0
+    sent: tuple[int, int] = (-1, -1)
+    recent: tuple[int, ...] = ()
 
     def take(self, point: Point, arrival_ns: int) -> Taken:
         """Take a point into account.
@@ -93,7 +96,7 @@ class PassedThroughSeries:
     def _replace(self, point: Point, arrival_ns: int) -> Taken:
         time = point.time or arrival_ns
         sent = (point.start, time)
-        if sent == self._sent:
+        if sent == self.sent:
             return "duplicate"
         # A clock that runs ahead must not keep later points out.
         order = (time if time < arrival_ns else arrival_ns, time)
@@ -105,14 +108,14 @@ class PassedThroughSeries:
             self._follow(point, sent, arrival_ns)
         self.point = _without_exemplars(point)
         self.order = order
-        self._sent = sent
+        self.sent = sent
         return "counted"
 
     def _follow(self, point: Point, sent: tuple[int, int], arrival_ns: int) -> None:
         """Find out since when the point counts, before it replaces the one that is there."""
         start, time = sent
         last = self.point
-        if last is None or start != self._sent[0]:
+        if last is None or start != self.sent[0]:
             # Of a start that equals the time the data model says that it isn't known.
             self.created_ns = min(start, arrival_ns) if start < time else 0
             self.exemplars.clear()
@@ -133,7 +136,7 @@ class PassedThroughSeries:
             return "duplicate"
         start = point.start if 0 < point.start < time else 0
         begun = min(start, arrival_ns) if start else 0
-        if self.point is None or not can_merge(self.point, point):
+        if self.point is None or not can_merge(self.point, point) or _overflow(self.point, point):
             self.point = _without_exemplars(point)
             self.created_ns = begun or arrival_ns
             self.exemplars.clear()
@@ -145,7 +148,7 @@ class PassedThroughSeries:
 
     def _end(self, sent: tuple[int, int], order: tuple[int, int]) -> Taken:
         """The sender says that there is no value any more: the series disappears at once."""
-        self._sent = sent
+        self.sent = sent
         self.order = order
         if self.point is None:
             return "not_recorded"
@@ -155,14 +158,9 @@ class PassedThroughSeries:
 
     def _is_known(self, fingerprint: int) -> bool:
         """Whether a delta was taken before; remembers it if not."""
-        recent = self._recent
-        if fingerprint in recent:
+        if fingerprint in self.recent:
             return True
-        if len(recent) < REMEMBERED_DELTAS:
-            recent.append(fingerprint)
-        else:
-            recent[self._oldest] = fingerprint
-            self._oldest = (self._oldest + 1) % REMEMBERED_DELTAS
+        self.recent = (*self.recent[1 - REMEMBERED_DELTAS :], fingerprint)
         return False
 
 
@@ -175,6 +173,12 @@ def _same_bounds(left: Point, right: Point) -> bool:
 def _total(point: Point) -> float:
     """What only a reset can lower."""
     return point.value if isinstance(point, NumberPoint) else point.total
+
+
+def _overflow(left: Point, right: Point) -> bool:
+    """Whether the sum of two points is more than OTLP's whole numbers can say."""
+    total = _total(left) + _total(right)
+    return isinstance(total, int) and abs(total) >= _TOO_LARGE
 
 
 def _without_exemplars(point: Point) -> Point:
