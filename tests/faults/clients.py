@@ -193,18 +193,22 @@ def _over_grpc(ports: Ports) -> Callable[[bytes, float], None]:
         try:
             export(body, timeout=seconds)
         except grpc.RpcError as error:
-            assert isinstance(error, grpc.Call)  # what a unary call raises
-            code = error.code()
-            details = dict(error.trailing_metadata() or ()).get(_DETAILS)
-            if code in _RETRYABLE and details is None:
-                raise ConnectionError(error.details()) from error  # nobody answered
-            raise RefusedError(
-                f"{code.name}: {error.details()}",
-                again=code in _RETRYABLE,
-                has_delay=b"RetryInfo" in bytes(details or b""),
-            ) from error
+            raise _what_it_says(error) from error
 
     return send
+
+
+def _what_it_says(error: grpc.RpcError) -> Exception:
+    assert isinstance(error, grpc.Call)  # what a unary call raises
+    code = error.code()
+    details = dict(error.trailing_metadata() or ()).get(_DETAILS)
+    if code in _RETRYABLE and details is None:
+        return ConnectionError(error.details())  # nobody answered
+    return RefusedError(
+        f"{code.name}: {error.details()}",
+        again=code in _RETRYABLE,
+        has_delay=b"RetryInfo" in bytes(details or b""),
+    )
 
 
 def _over_http(ports: Ports) -> Callable[[bytes, float], None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 NAMES: Final = ("browse", "checkout", "pay", "ship", "search")
 """Names without numbers, which normalisation leaves as they are."""
@@ -57,7 +57,7 @@ class Numbers:
         for number in range(first, first + spans):
             failed = number % _ERROR_EVERY == 0
             name = NAMES[number % len(NAMES)]
-            scope.spans.add(
+            span = scope.spans.add(
                 trace_id=trace_id,
                 span_id=(number + 1).to_bytes(8),
                 name=name,
@@ -66,7 +66,7 @@ class Numbers:
                 end_time_unix_nano=now_ns,
             )
             if failed:
-                scope.spans[-1].status.code = 2
+                span.status.code = Status.STATUS_CODE_ERROR
             status = "STATUS_CODE_ERROR" if failed else "STATUS_CODE_UNSET"
             calls[service, name, status] += 1
         with self._lock:

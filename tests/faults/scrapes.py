@@ -146,9 +146,9 @@ class Watch:
             if not key.startswith(OF_THE_PROCESS) and self._created.setdefault(key, value) != value:
                 self._tell(key, f"{key} was {self._created[key]}, is {value}")
         for key, before in self._highest.items():
-            value = scrape.cumulative.get(key)
-            if value is None or value < before:
-                self._tell(key, f"{key} fell from {before} to {value}")
+            now = scrape.cumulative.get(key, 0.0)
+            if now < before:
+                self._tell(key, f"{key} fell from {before} to {now}")
         for key, value in scrape.cumulative.items():
             if not key.startswith(OF_THE_PROCESS):
                 self._highest[key] = value

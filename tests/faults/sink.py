@@ -38,11 +38,13 @@ class _Peer:
 class Sink:
     """OTLP over HTTP/1.1 on a port of its own; every request is taken, and read at once.
 
-    `life` numbers the processes that send; whoever starts one raises it. Four bytes a span.
+    `life` numbers the processes that send; whoever starts one raises it. While it is `away` it
+    cuts every connection that sends a request, and takes nothing. Four bytes a span.
     """
 
     def __init__(self) -> None:
         self.life = 0
+        self.away = False
         self.doubles: list[Double] = []
         self.spans = 0
         """Different spans that came."""
@@ -80,8 +82,10 @@ class Sink:
             or self._lives[double.before] == self._lives[double.again]
         ]
 
-    def took(self, peer: _Peer, body: bytes) -> None:
-        """Record a request."""
+    def took(self, peer: _Peer, body: bytes) -> bool:
+        """Record a request; False where nothing is taken now."""
+        if self.away:
+            return False
         request = len(self._peers)
         peer.last_request = request
         self._peers.append(peer)
@@ -95,6 +99,7 @@ class Sink:
             else:
                 self.spans += 1
             known[number] = request
+        return True
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -110,7 +115,7 @@ class Sink:
 class _Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
-    def __init__(self, took: Callable[[_Peer, bytes], None]) -> None:
+    def __init__(self, took: Callable[[_Peer, bytes], bool]) -> None:
         self._took = took
         self._peer = _Peer()
         self._body: list[bytes] = []
@@ -132,5 +137,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         assert self._transport is not None  # data comes after the connection was made
-        self._took(self._peer, b"".join(self._body))
-        self._transport.write(_ANSWER)
+        if self._took(self._peer, b"".join(self._body)):
+            self._transport.write(_ANSWER)
+        else:
+            self._transport.abort()
