@@ -111,11 +111,12 @@ class Experiment:
         self.process.kill()
         self.sink.close()
 
-    def start(self) -> None:
+    def start(self, *, clients: bool = True) -> None:
         """Start the process, then the load."""
         self.spawn()
         self.process.wait_until_ready()
-        self.clients.start()
+        if clients:
+            self.clients.start()
         self.watch.start()
 
     def spawn(self) -> None:
