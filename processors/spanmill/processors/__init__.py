@@ -1,6 +1,7 @@
 """What derives metrics from batches of spans; what stands here is for authors of processors."""
 
 from spanmill.errors import DeclarationError
+from spanmill.journal.state import State
 from spanmill.processors.columns import (
     CLIENT,
     CONSUMER,
@@ -14,7 +15,7 @@ from spanmill.processors.columns import (
     service_names,
 )
 from spanmill.processors.instruments import Counter, Gauge, Histogram
-from spanmill.processors.interface import Processor
+from spanmill.processors.interface import Keeps, Processor
 from spanmill.processors.label_groups import Label
 from spanmill.processors.metrics import DEFAULT_BUCKETS, Metrics
 from spanmill.processors.per_span import PerSpan, Span
@@ -36,12 +37,14 @@ __all__ = [
     "DeclarationError",
     "Gauge",
     "Histogram",
+    "Keeps",
     "Label",
     "Metrics",
     "PerSpan",
     "Processor",
     "Span",
     "SpanBatch",
+    "State",
     "first_given",
     "map_values",
     "resource_attribute",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, TypeVar
 
 from spanmill.errors import DeclarationError
@@ -34,13 +34,15 @@ class Metrics:
         self, registry: Registry, processor: str, max_series: int, idle_timeout_ns: int
     ) -> None:
         self._registry = registry
-        self._processor = processor
+        self.processor: Final = processor
+        """The name of the processor that declares them."""
         self._max_series = max_series
         self._idle_timeout_ns = idle_timeout_ns
         self._groups: dict[tuple[str, ...], SeriesRows] = {}
         self._instruments: list[Counter | Histogram | Gauge] = []
         self._closed = False
         self._lent = False
+        self._called = False
 
     def counter(
         self, name: str, text: str, labels: Sequence[str] = (), *, unit: str = ""
@@ -115,8 +117,27 @@ class Metrics:
         """Take no further declarations."""
         self._closed = True
 
+    def instruments(self) -> Sequence[Counter | Histogram | Gauge]:
+        """What was declared here."""
+        return self._instruments
+
+    def counted(self) -> list[str]:
+        """The metrics that have taken what was added while the processor was made."""
+        return self.names() if self._called else []
+
+    def forget_waiting(self, counted: Collection[str]) -> None:
+        """Forget what was added to these metrics while the processor was made.
+
+        After a restart: the first process has counted it.
+        """
+        for instrument in self._instruments:
+            if instrument.name in counted:
+                instrument.end_call(keep=False)
+                self._called = True
+
     def begin_call(self, now_ns: int) -> None:
         """Let what is added now count as of this moment: nanoseconds since the Unix epoch."""
+        self._called = True
         for series in self._groups.values():
             series.now_ns = now_ns
 
@@ -131,7 +152,7 @@ class Metrics:
             raise DeclarationError(f"{metric} must be declared in the constructor, not later")
         series = self._groups.get(names)
         if series is None:
-            shown = f"{self._processor}/{metric}" if self._groups else self._processor
+            shown = f"{self.processor}/{metric}" if self._groups else self.processor
             label_sets = self._registry.label_sets(
                 names, self._max_series, self._idle_timeout_ns, shown
             )

@@ -65,7 +65,9 @@ def build_own_processor(config: ProcessorConfig, registry: Registry) -> HostedPr
     problem = shape_problem(processor, metrics)
     if problem is not None:
         raise source.error(problem)
-    return HostedProcessor(processor, metrics)
+    hosted = HostedProcessor(processor, metrics)
+    registry.keep(f"own.{config.name}", hosted)
+    return hosted
 
 
 def shape_problem(processor: object, metrics: Metrics) -> str | None:
@@ -74,6 +76,7 @@ def shape_problem(processor: object, metrics: Metrics) -> str | None:
         _attributes_problem(getattr(processor, "attributes", None))
         or _method_problem(processor, "observe", "batch")
         or _method_problem(processor, "tick", "now_ns")
+        or _keeping_problem(processor)
         or (None if metrics.any_declared() else _NO_METRIC)
     )
 
@@ -93,16 +96,26 @@ def _attributes_problem(attributes: object) -> str | None:
     return None
 
 
-def _method_problem(processor: object, method: str, argument: str) -> str | None:
+def _method_problem(processor: object, method: str, *arguments: str) -> str | None:
     call = getattr(processor, method, None)
     if not callable(call):
-        return f"has no method {method}(self, {argument}): write one" + (
+        return f"has no method {method}({', '.join(('self', *arguments))}): write one" + (
             ", or derive from spanmill.processors.Processor" * (method == "tick")
         )
     try:
-        inspect.signature(call).bind(None)
+        inspect.signature(call).bind(*arguments)
     except TypeError:
-        return f"has a method {method}{inspect.signature(call)}, which must take ({argument})"
+        taken = ", ".join(arguments)
+        return f"has a method {method}{inspect.signature(call)}, which must take ({taken})"
+    return None
+
+
+def _keeping_problem(processor: object) -> str | None:
+    """One of state() and restore() alone keeps nothing; `state` may be a value of the author's."""
+    if callable(getattr(processor, "restore", None)):
+        return _method_problem(processor, "state") or _method_problem(processor, "restore", "state")
+    if callable(getattr(processor, "state", None)):
+        return _method_problem(processor, "restore", "state")
     return None
 
 
