@@ -1,0 +1,139 @@
+"""Which segments may go, and why the journal takes no more where none may."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from spanmill.clock import Clock
+from spanmill.errors import UnavailableError
+from spanmill.journal.files import FileSystem
+from spanmill.journal.follower import Follower
+from spanmill.journal.log import RETRY_AFTER_SECONDS
+from spanmill.journal.segment import Segment
+from spanmill.journal.segments import Segments
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """`max_bytes` is what the journal may take on disk; `max_age_ns` how long records wait."""
+
+    max_bytes: int
+    max_age_ns: int
+
+
+class Retention:
+    """Lets the oldest segments go once nobody needs them.
+
+    Those need a segment that have not answered for its records: the older of the checkpoints
+    that are kept, and each destination. One that is not `required` gives up what is older than
+    `max_age`, and the oldest where the journal would grow over `max_bytes`.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem,
+        segments: Segments,
+        followers: Sequence[Follower],
+        *,
+        settings: RetentionSettings,
+        clock: Clock,
+        books: AbstractContextManager[object],
+        use_again: Callable[[Segment], bool],
+    ) -> None:
+        self._files: Final = files
+        self._segments = segments
+        self._followers = followers
+        self._settings = settings
+        self._clock = clock
+        self._books = books
+        self._use_again = use_again
+        self.checkpointed_to = 0
+        self.spare_bytes: Callable[[], int] = lambda: 0
+
+    def refusal(self) -> str | None:
+        """Why nothing more may be taken now: a required destination is too far behind."""
+        for follower in self._followers:
+            settings = follower.settings
+            if settings.required and follower.queued_bytes >= settings.max_backlog:
+                return (
+                    f"the required destination {settings.name} lacks {follower.queued_bytes} bytes "
+                    f"of {settings.signal.value}, and its max_backlog is {settings.max_backlog}"
+                )
+        return None
+
+    def release(self) -> int:
+        """Let go what nobody needs any more; how many segments went."""
+        self._expire_old()
+        return self._remove_unneeded()
+
+    def make_room(self, size: int) -> None:
+        """Have room for a file of so many bytes; raises UnavailableError where that can't be."""
+        while self._taken() + size > self._settings.max_bytes:
+            if self._remove_unneeded():
+                continue
+            oldest = next(iter(self._segments.all()), None)
+            if oldest is None:
+                return
+            who = self._held_by(oldest)
+            if who is not None:
+                raise UnavailableError(
+                    f"the journal is at its max_bytes ({self._settings.max_bytes}), and {who}",
+                    RETRY_AFTER_SECONDS,
+                )
+            self._expire(oldest.end)
+            if not self._remove_unneeded():
+                return  # a destination's position can't be synced; it was told
+
+    def _taken(self) -> int:
+        return self._segments.bytes + self.spare_bytes()
+
+    def _held_by(self, segment: Segment) -> str | None:
+        """Who can't give up a segment, in words."""
+        for follower in self._followers:
+            if follower.settings.required and follower.needs_from < segment.end:
+                return f"the required destination {follower.settings.name} lacks its oldest records"
+        if self.checkpointed_to < segment.end:
+            return "no checkpoint has been written since its oldest records"
+        return None
+
+    def _expire_old(self) -> None:
+        oldest_kept = self._clock.time_ns() - self._settings.max_age_ns
+        below = 0
+        for segment in self._segments.all():
+            if not segment.sealed or segment.footer.arrivals[1] >= oldest_kept:
+                break
+            below = segment.end
+        if below:
+            self._expire(below)
+
+    def _expire(self, below: int) -> None:
+        for follower in self._followers:
+            if not follower.settings.required and follower.needs_from < below:
+                with self._books:
+                    follower.expire(below)
+                try:
+                    follower.sync()
+                except OSError as error:
+                    _log.warning(
+                        "a destination's position can't be synced",
+                        extra={"destination": follower.name, "error": error.strerror},
+                    )
+
+    def _remove_unneeded(self) -> int:
+        needed = min((self.checkpointed_to, *(follower.needs_from for follower in self._followers)))
+        removed = 0
+        for segment in self._segments.all():
+            if not segment.sealed or segment.end > needed:
+                break
+            if self._segments.remove(segment) and not segment.cold and self._use_again(segment):
+                removed += 1
+                continue
+            self._files.remove(segment.path)
+            removed += 1
+        return removed
