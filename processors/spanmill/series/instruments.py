@@ -171,6 +171,13 @@ class Counter(_Number):
             except KeyError:
                 self._values[self._known(labels)] += float(amount)
 
+    def resume(self, value: float, created_ns: int, *labels: str) -> None:
+        """Go on from a value that was counted since `created_ns`, in place of what is there."""
+        with self._lock:
+            known = self._known(labels)
+            self._values[known] = float(value)
+            self._created_ns[list(self._values).index(known)] = created_ns
+
 
 class Gauge(_Number):
     """A gauge of spanmill's own health."""
