@@ -145,6 +145,16 @@ class Cursor(Protocol):
         ...
 
     @property
+    def created_ns(self) -> int:
+        """Since when `outcomes` counts (ns since the Unix epoch); 0: since the process began."""
+        ...
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it goes on from a place that it was told of before this process."""
+        ...
+
+    @property
     def queued_items(self) -> int:
         """Items of the records that are neither acknowledged nor expired."""
         ...
@@ -167,6 +177,10 @@ class Cursor(Protocol):
 
         In any order: after a restart those are read again that were not acknowledged.
         """
+        ...
+
+    def restate(self, outcomes: Mapping[str, int], created_ns: int) -> None:
+        """Replace what `outcomes` and `created_ns` are; before anything was read."""
         ...
 
     def wake(self) -> None:

@@ -167,6 +167,8 @@ class _MemoryCursor:
     def __init__(self, settings: CursorSettings, expired: Callable[[int], None]) -> None:
         self.name: Final = settings.name
         self.outcomes: Counter[str] = Counter()
+        self.created_ns = 0
+        self.resumed = False
         self._signal = settings.signal
         self._max_bytes = settings.max_backlog
         self._expired = expired
@@ -231,6 +233,12 @@ class _MemoryCursor:
             self.outcomes.update(outcomes)
             for record in records:
                 self._forget(record)
+
+    def restate(self, outcomes: Mapping[str, int], created_ns: int) -> None:
+        """Replace what `outcomes` and `created_ns` are; before anything was read."""
+        with self._ready:
+            self.outcomes = Counter(outcomes)
+            self.created_ns = created_ns
 
     def wake(self) -> None:
         """End a `read` that waits, or else the next one, without waiting any longer."""

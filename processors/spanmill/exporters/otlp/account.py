@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -9,19 +10,22 @@ from typing import Final
 
 from spanmill.exporters.otlp.signals import OtlpSignal
 from spanmill.journal.log import Cursor, ReadRecord
-from spanmill.telemetry import Telemetry
+from spanmill.telemetry import EXPORT_OUTCOMES, Telemetry
 
 DELIVERED: Final = "delivered"
 REJECTED: Final = "rejected_by_peer"
 DEAD_LETTERED: Final = "dead_lettered"
 EXPIRED: Final = "expired"
+FILTERED: Final = "filtered_for_it"
+
+_log = logging.getLogger(__name__)
 
 
 class Account:
     """Counts a destination's items (spans or points) by outcome, in step with its cursor.
 
     At every moment in which `books` is free: accepted = delivered + rejected_by_peer +
-    dead_lettered + expired + what the cursor has queued.
+    dead_lettered + expired + filtered_for_it + what the cursor has queued.
     """
 
     def __init__(
@@ -49,9 +53,55 @@ class Account:
     def settle(self, cursor: Cursor, records: Sequence[ReadRecord], outcomes: Counter[str]) -> None:
         """These records were answered for; the outcomes sum to their items."""
         with self._books:
+            cursor.acknowledge(records, outcomes)  # first: it may be on disk, the counters never
             for outcome, items in outcomes.items():
                 self._count(outcome, items)
-            cursor.acknowledge(records, outcomes)
+
+    def recover(self, cursor: Cursor, now_ns: int) -> None:
+        """Go on from the cursor's outcomes, so that the books balance; before it is read.
+
+        What was accepted and is neither queued nor in an outcome was gone before a destination
+        that was away came back (expired), or arrived before a new one was there
+        (filtered_for_it). Where less was accepted than the cursor says, the accepted were lost
+        with the checkpoints: then the outcomes begin anew as well, at what is accounted for.
+        """
+        with self._books:
+            outcomes = Counter(cursor.outcomes)
+            accepted = int(self._items.received.value("accepted"))
+            missing = accepted - outcomes.total() - cursor.queued_items
+            if missing:
+                created = cursor.created_ns if missing > 0 else now_ns
+                self._balance(outcomes, missing, resumed=cursor.resumed)
+                cursor.restate(outcomes, created)
+            for outcome in EXPORT_OUTCOMES:
+                if cursor.created_ns:
+                    labels = (self.name, outcome)
+                    self._items.exported.resume(outcomes[outcome], cursor.created_ns, *labels)
+
+    def _balance(self, outcomes: Counter[str], missing: int, *, resumed: bool) -> None:
+        whose = {"destination": self.name, "signal": self.signal.name}
+        items = self.signal.items
+        if missing > 0 and resumed:
+            outcomes[EXPIRED] += missing
+            _log.error(
+                f"{items} were gone before their destination came back",
+                extra={**whose, "expired_items": missing},
+            )
+        elif missing > 0:
+            outcomes[FILTERED] += missing
+            _log.info(
+                f"a new destination gets no {items} that came before it",
+                extra={**whose, "filtered_items": missing},
+            )
+        else:
+            _log.warning(
+                f"fewer {items} are known than the destination got, its counters begin anew",
+                extra={**whose, "forgotten_items": -missing},
+            )
+            for outcome in (DELIVERED, FILTERED, REJECTED, DEAD_LETTERED, EXPIRED):
+                taken_back = min(outcomes[outcome], -missing)
+                outcomes[outcome] -= taken_back
+                missing += taken_back
 
     def show_queue(self, cursor: Cursor) -> None:
         """Set the gauges of what waits; to be called under `books` before each snapshot."""

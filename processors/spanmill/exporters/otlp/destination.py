@@ -83,6 +83,11 @@ class OtlpDestination:
         self._senders = [make_sender()]
         self._threads = [self._thread(self._senders[0])]
 
+    def recover(self) -> None:
+        """Go on with the books of the process before; after the replay, before `start`."""
+        self._account.recover(self._cursor, self._clock.time_ns())
+        self._outbox.recovered()
+
     def start(self) -> None:
         """Begin to send."""
         self._threads[0].start()

@@ -75,6 +75,10 @@ class Outbox:
         """Whether a thread waits for the next request."""
         return self._watchers > 0
 
+    def recovered(self) -> None:
+        """What had expired before this process is no news."""
+        self._expired_told = self._account.total(EXPIRED)
+
     def next_request(self) -> Request | None:
         """The next request, begun, as soon as there is one; None once there will be none."""
         with self._changed:
