@@ -10,9 +10,11 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.kernels import load_kernel
 from spanmill.series.registry import SECONDS, Registry
 from spanmill.series.snapshot import Family, FamilySnapshot, Values
+from spanmill.series.state_reader import VERSION, StateReader
 from spanmill.series.targets import Target, Targets
 from spanmill.series.window import SlotRing, slots_of
 from spanmill.series.window_aliases import WindowAliases
@@ -30,6 +32,7 @@ _FAMILY: Final = Family(
     "spanmill_latency_seconds", "gauge", "Quantiles of span durations over the sliding window."
 )
 _LABEL_NAMES: Final = ("service", "span_name", "span_kind", "quantile")
+_STATE_VERSION: Final = 1
 
 
 class SpanNames(Protocol):
@@ -69,24 +72,23 @@ class Percentiles:
         seed: int | None = None,
     ) -> None:
         """`seed`, 64 bits, is for the kernel's tables alone; one by chance without it."""
+        self._settings = settings
+        self._seed = secrets.randbits(64) if seed is None else seed
         self._names = names
         self._targets = Targets(Target)
         self._ring = SlotRing(settings.window_ns)
         self._series = BusiestSeries(settings.max_series, self._ring.length)
         self._aliases = WindowAliases.load(settings.max_series)
-        self._window = HistogramWindow(
-            self._ring,
-            settings.max_series,
-            load_kernel("spanmill.series._window"),
-            secrets.randbits(64) if seed is None else seed,
-        )
+        self._window = self._empty_window(self._ring)
         self._late_services = LateServices(self.name, settings.window_ns)
         self._late_spans = telemetry.window_late_spans
         self._late_gauge = telemetry.window_late_services
         self._left_out = registry.counter(
             "spanmill_percentiles_left_out_spans_total",
             "Spans without percentiles, since busier series have all places.",
+            kept=True,
         )
+        registry.keep(self.name, self)
         covered = registry.gauge(
             "spanmill_percentiles_window_seconds", "How far back the percentiles look now."
         )
@@ -160,6 +162,39 @@ class Percentiles:
         """What the slots of the window hold."""
         return self._window.slot_bytes()
 
+    def state(self) -> State:
+        """What a restart brings back; the histograms are put in order when it is written."""
+        return {
+            VERSION: _STATE_VERSION,
+            "ring": self._ring.state(),
+            "series": self._series.state(),
+            "window": self._window.state(),
+            "late_services": self._late_services.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a state of a window of the same length, if there are rows for its series.
+
+        Raises CheckpointError, and changes nothing, where it doesn't fit.
+        """
+        kept = StateReader(self.name, state)
+        kept.version(_STATE_VERSION)
+        ring = SlotRing(self._settings.window_ns)
+        ring.restore(kept.part("ring"))
+        series = BusiestSeries(self._settings.max_series, ring.length)
+        series.restore(kept.part("series"))
+        window = self._empty_window(ring)
+        window.restore(kept.part("window"))
+        late_services = LateServices(self.name, self._settings.window_ns)
+        late_services.restore(kept.part("late_services"))
+        self._ring, self._series, self._window = ring, series, window
+        self._late_services = late_services
+        self._late_gauge.set(late_services.always, self.name)
+
+    def _empty_window(self, ring: SlotRing) -> HistogramWindow:
+        kernel = load_kernel("spanmill.series._window")
+        return HistogramWindow(ring, self._settings.max_series, kernel, self._seed)
+
     def _moved(self, slots: int) -> None:
         """Drop what the window has left behind; once a slot, decide who has a row.
 
@@ -167,9 +202,10 @@ class Percentiles:
         """
         if not slots:
             return
-        self._window.drop_old()
         if slots < 0:
-            slots = self._ring.length
+            self._window.redate(slots)
+            return
+        self._window.drop_old()
         self._window.clear(self._series.step(slots, self._window.totals() <= 0))
         if self._aliases is not None:
             self._aliases.forget(self._series.left)

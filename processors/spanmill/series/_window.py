@@ -23,6 +23,9 @@ SUB_BUCKETS = cython.declare(cython.int, 32)
 _LEAST_ENTRIES = cython.declare(cython.longlong, 1024)
 _SLOT_BITS = cython.declare(cython.int, 32)
 
+# Slots of at least so many nanoseconds have numbers below 2^31, whatever the time is.
+_LEAST_SLOT_NS = cython.declare(cython.ulonglong, (1 << 33) + 1)
+
 _STEP = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
 _FIRST = cython.declare(cython.ulonglong, 0xBF58476D1CE4E5B9)
 _SECOND = cython.declare(cython.ulonglong, 0x94D049BB133111EB)
@@ -84,6 +87,8 @@ def weigh(
     late: cython.Py_ssize_t = 0
     if end.shape[0] != n or weight.shape[0] != n or weights.shape[0] != counts.shape[0]:
         raise ValueError("the columns differ in length")
+    if slot_ns < _LEAST_SLOT_NS:
+        raise ValueError("slots are too short")
     for i in range(n):
         if _slot(end[i], arrival, slot_ns) < oldest:
             late += 1
@@ -171,6 +176,8 @@ class Pending:
             raise ValueError("the columns differ in length")
         if sums.shape[1] != BUCKETS:
             raise ValueError("a row has 2050 buckets")
+        if slot_ns < _LEAST_SLOT_NS or begin < 0:
+            raise ValueError("slots are too short, or spans begin before the first")
         for i in range(begin, n):
             slot = _slot(end[i], arrival, slot_ns)
             if slot < oldest:
@@ -203,11 +210,13 @@ class Pending:
         A key is slot << 32 | cell.
         """
         i: cython.Py_ssize_t
-        if parts.shape[0] != keys.shape[0]:
+        if parts.shape[0] != keys.shape[0] or begin < 0:
             raise ValueError("the columns differ in length")
         for i in range(begin, keys.shape[0]):
             if not self._has_room():
                 return i
+            if keys[i] < 0:
+                raise ValueError("a count has no slot")
             self._add(keys[i], parts[i])
         return keys.shape[0]
 
@@ -369,6 +378,9 @@ def quantiles(
     rank: cython.longlong
     if values.shape[0] != BUCKETS or sums.shape[1] != BUCKETS or out.shape[1] != shares.shape[0]:
         raise ValueError("the columns differ in length")
+    for q in range(shares.shape[0]):
+        if not 0 <= shares[q] * not_above <= 1:
+            raise ValueError("a quantile is a share from 0 to 1")
     for row in range(sums.shape[0]):
         if totals[row] <= 0:
             continue

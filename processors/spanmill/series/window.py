@@ -7,8 +7,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
+from spanmill.series.state_reader import StateReader
+
 SLOT_NS: Final = 10_000_000_000
 """The length of a slot, in nanoseconds."""
+
+_WAITED_SLOTS: Final = 6  # a minute
 
 WindowSlots = npt.NDArray[np.int64]
 """Numbers of slots: nanoseconds since the Unix epoch, divided by the length of a slot."""
@@ -31,9 +36,12 @@ class SlotRing:
     then covers its length or up to 10 s more, never less. What is stored in a slot is not known
     here; whoever stores it drops what `advance` names.
 
-    The newest slot follows the latest time that was read. A clock that is set back by less than
-    the ring covers waits, so that spans still go where they belong; one set back by more begins
-    a new ring, since everything would be late until it has caught up.
+    The newest slot follows the latest time that was read. Times that fall by less than a minute
+    (or than the ring covers, if that is less) move nothing: who is a little late still finds its
+    slot. A clock that was set back by more is followed at once, and the slots are dated back with
+    it: what was there keeps its age, so that nothing is lost and nothing stands still until the
+    clock has caught up. One that jumps ahead can't be told from a pause, and leaves old slots
+    behind.
     """
 
     def __init__(self, window_ns: int) -> None:
@@ -60,17 +68,18 @@ class SlotRing:
     def advance(self, now_ns: int) -> int:
         """Let the ring reach this time; returns how many slots the newest one moved.
 
-        A negative number means that a new ring has begun and every slot is gone.
+        A negative number means that the clock was set back: every slot is now dated so many
+        slots earlier.
         """
         slot = now_ns // SLOT_NS
         if self._newest is None:
             self._newest = slot
             return 0
         moved = slot - self._newest
-        if -self.length < moved <= 0:
+        if -min(self.length, _WAITED_SLOTS) < moved <= 0:
             return 0
-        if moved < 0:
-            self._given_up = None
+        if moved < 0 and self._given_up is not None:
+            self._given_up += moved
         self._newest = slot
         return moved
 
@@ -95,3 +104,15 @@ class SlotRing:
     def give_up(self, slot: int) -> None:
         """Let go of this slot and all before it, before their time."""
         self._given_up = slot
+
+    def state(self) -> State:
+        """What a restart brings back."""
+        return {"length": self.length, "newest": self._newest, "given_up": self._given_up}
+
+    def restore(self, state: StateReader) -> None:
+        """Take over a state; raises CheckpointError, and changes nothing, where it doesn't fit."""
+        state.same("length", self.length, "slots:")
+        newest, given_up = state.value("newest"), state.value("given_up")
+        if not {type(newest), type(given_up)} <= {int, type(None)}:
+            raise state.error("the newest slot is no number")
+        self._newest, self._given_up = newest, given_up

@@ -7,7 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from spanmill.journal.state import State
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.state_reader import StateReader
+from spanmill.series.window_places import read_labels, read_places, read_spans
 
 _FORGOTTEN: Final = 0.5  # spans; so many slots as 0.7 windows after a single one
 _AT_ONCE: Final = 5_000  # what is forgotten at a time, so that it takes some milliseconds
@@ -76,6 +79,25 @@ class Candidates:
             key = self._keys[place]
             if key is not None:
                 yield key
+
+    def state(self) -> State:
+        """What a restart brings back: label sets by place, None at those that are free."""
+        return {
+            "labels": list(self._keys),
+            "spans": self._spans[: len(self._keys)].copy(),
+            "free": list(self._free),
+        }
+
+    def restore(self, state: StateReader) -> None:
+        """Take over a state; raises CheckpointError, and changes nothing, where it is none."""
+        keys = read_labels(state, "labels", len(self._spans))
+        spans = read_spans(state, "spans", len(keys))
+        taken = [place for place, key in enumerate(keys) if key is not None]
+        free = read_places(state, "free", taken, len(keys))
+        self._keys, self._free = keys, free
+        self._places = {key: place for place, key in enumerate(keys) if key is not None}
+        self._spans[:] = 0.0
+        self._spans[: len(keys)] = spans
 
     def _forget(self, places: Iterable[int]) -> None:
         for place in places:

@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
+from spanmill.series.state_reader import StateReader
 from spanmill.series.window import SlotRing, WindowSlots
 from spanmill.series.window_pending import (
     NO_ROW,
@@ -41,6 +43,7 @@ MAX_ROWS: Final = 2**32 // BUCKETS
 _CELLS_A_ROW_AND_SLOT: Final = 128
 _LEAST_CELLS_A_SLOT: Final = 32_768
 _ROWS_AT_A_TIME: Final = 512
+_BOUNDED_EVERY: Final = 262_144  # spans
 _BASE: Final = 2.0 ** (2.0**-SCALE)
 
 # The value that stands for a bucket (b^i, b^(i+1)]: nowhere in it further off than 1.083 %.
@@ -67,7 +70,9 @@ class HistogramWindow:
     each power of two of durations, in pages of 4 KB), and 8 bytes for each bucket that a row
     populates in a slot (12 where sampling weights don't fit into a float32). There are at most
     128 of these for each slot and row on average (in windows of few rows 32,768 for each slot):
-    beyond that the oldest slots are given up. Up to 65,536 counts wait to be sorted, 2 MB.
+    beyond that the oldest slots are given up, when the window moves or after 262,144 spans, and
+    at no other time: so what is given up follows from the spans and ticks alone, whoever reads
+    meanwhile. Up to 65,536 counts wait to be sorted, 2 MB.
 
     `kernel` is the module `_window`, which does the same faster, or None; `seed`, 64 bits, is for
     its table alone and changes no result.
@@ -83,6 +88,7 @@ class HistogramWindow:
         self._max_cells = ring.length * max(rows * _CELLS_A_ROW_AND_SLOT, _LEAST_CELLS_A_SLOT)
         self._sums = Sums.empty(rows)
         self._slots = Slots(rows, kernel)
+        self._unbounded = 0
         self._pending = ListedPending() if kernel is None else CompiledPending(kernel, seed)
 
     def weigh(self, spans: Arrived, groups: int) -> tuple[npt.NDArray[np.float64], Ints, int]:
@@ -99,6 +105,7 @@ class HistogramWindow:
             begin = self._pending.observe(spans, rows, self._sums, begin)
             if self._pending.full:
                 self._settle()
+        self._bound_after(len(spans.groups))
 
     def observe(
         self,
@@ -133,12 +140,33 @@ class HistogramWindow:
         self._settle()
         return self._slots.nbytes()
 
+    def redate(self, slots: int) -> None:
+        """Date every slot so many slots later, as the ring has done; earlier if below 0."""
+        self._settle()
+        self._slots.redate(slots)
+
+    def state(self) -> State:
+        """What a restart brings back; sums follow from it."""
+        self._settle()
+        return {"unbounded": self._unbounded, "slots": self._slots.state()}
+
+    def restore(self, state: StateReader) -> None:
+        """Take over a state; raises CheckpointError where it doesn't fit ring or rows."""
+        unbounded = state.integer("unbounded")
+        self._slots.restore(state.part("slots"))
+        cells = self._slots.cells()
+        if not (self._ring.covers(cells.slots) & (cells.slots <= self._ring.newest)).all():
+            raise state.error("it has slots that the window doesn't cover")
+        self._unbounded = unbounded
+        self._sums.add(cells.rows * BUCKETS + cells.buckets, cells.counts)
+
     def drop_old(self) -> None:
         """Forget the slots that the ring has left."""
         self._settle()
         for slot in self._slots.numbers():
             if not self._ring.oldest <= slot <= self._ring.newest:
                 self._drop(slot)
+        self._bound()
 
     def clear(self, rows: Sequence[int]) -> None:
         """Empty some rows, which others will use."""
@@ -180,12 +208,23 @@ class HistogramWindow:
             begin = self._pending.add(slots, cells, parts, begin)
             if self._pending.full:
                 self._settle()
+        self._bound_after(len(cells))
 
     def _settle(self) -> None:
         """Sort what is pending into its slots."""
-        if not self._pending.used:
-            return
-        self._slots.add(*self._pending.drain())
+        if self._pending.used:
+            self._slots.add(*self._pending.drain())
+
+    def _bound_after(self, spans: int) -> None:
+        """Count spans, and see to the bound where they have become many."""
+        self._unbounded += spans
+        if self._unbounded >= _BOUNDED_EVERY:
+            self._bound()
+
+    def _bound(self) -> None:
+        """Give up the oldest slots while there are too many counts."""
+        self._settle()
+        self._unbounded = 0
         if self._slots.held() > self._max_cells:
             self._slots.compact()
         while self._slots.held() > self._max_cells and len(self._slots) > 1:

@@ -9,9 +9,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.state_reader import StateReader
 from spanmill.series.window_candidates import Candidates
 from spanmill.series.window_pending import NO_ROW
+from spanmill.series.window_places import read_labels, read_places, read_spans
 
 __all__ = ["NO_ROW", "BusiestSeries"]
 
@@ -95,6 +98,35 @@ class BusiestSeries:
         for key in islice(challengers, free):
             self._seat(key)
         return self._replace(challengers)
+
+    def state(self) -> State:
+        """What a restart brings back; rows, their activity and free ones up to the highest used."""
+        used = len(self._labels)
+        return {
+            "labels": list(self._rows),
+            "rows": list(self._rows.values()),
+            "free": list(self._free),
+            "activity": self._activity[:used].copy(),
+            "candidates": self._candidates.state(),
+        }
+
+    def restore(self, state: StateReader) -> None:
+        """Take over a state; raises CheckpointError where it doesn't fit into `limit` rows."""
+        keys = read_labels(state, "labels", self.limit)
+        rows = state.values("rows")
+        used = len(rows) + len(state.values("free"))
+        if None in keys or len(keys) != len(rows) or used > self.limit:
+            raise state.error(f"it has {used} rows, and here there can be {self.limit}")
+        free = read_places(state, "free", rows, used)
+        activity = read_spans(state, "activity", used)
+        self._candidates.restore(state.part("candidates"))
+        self._rows = {key: row for key, row in zip(keys, rows, strict=True) if key is not None}
+        self._labels = [None] * used
+        for key, row in self._rows.items():
+            self._labels[row] = key
+        self._free = free
+        self._activity[:] = 0.0
+        self._activity[:used] = activity
 
     def _challengers(self) -> Iterator[LabelValues]:
         """The candidates to whom a row may be due, the busiest first."""

@@ -10,6 +10,8 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
+from spanmill.series.state_reader import StateReader
 from spanmill.series.window import WindowSlots
 
 BUCKETS: Final = 2050
@@ -119,6 +121,55 @@ class Slots:
         slots = np.repeat(np.array(order, np.int64), [len(run) for run in runs])
         return Cells(slots, rows, buckets, counts)
 
+    def redate(self, slots: int) -> None:
+        """Give every slot a number that is higher by so many."""
+        self._runs = {slot + slots: runs for slot, runs in self._runs.items()}
+        self._cleared = {slot + slots: rows for slot, rows in self._cleared.items()}
+
+    def state(self) -> State:
+        """What a restart brings back; it is put in order when it is written.
+
+        What is counted is copied as little as may be: arrays of runs are never written to.
+        """
+        copy = Slots(self._rows, self._kernel)
+        copy._runs = {slot: list(runs) for slot, runs in self._runs.items()}
+        copy._cleared = {slot: list(rows) for slot, rows in self._cleared.items()}
+        return {"counted": copy._counted}
+
+    def restore(self, state: StateReader) -> None:
+        """Take over a state; raises CheckpointError, and changes nothing, where it is none."""
+        counted = state.part("counted")
+        slots, counts = counted.array("slots", np.int64, (None,)), counted.value("counts")
+        lengths = counted.array("lengths", np.int64, (len(slots),))
+        many = int(lengths.sum()) if (lengths >= 0).all() else -1
+        cells = counted.array("cells", np.uint32, (many,))
+        if (np.diff(slots) <= 0).any():
+            raise counted.error("its slots are not in order")
+        if not isinstance(counts, np.ndarray) or counts.dtype not in (np.float32, np.int64):
+            raise counted.error("its counts are no numbers")
+        if counts.shape != (many,) or not (np.isfinite(counts) & (counts >= 0)).all():
+            raise counted.error("its counts are not one of 0 or more for each cell")
+        runs = {}
+        for slot, end, length in zip(slots.tolist(), np.cumsum(lengths), lengths, strict=True):
+            run = cells[end - length : end].copy()
+            if (run[1:] <= run[:-1]).any() or (run >= self._rows * BUCKETS).any():
+                raise counted.error(f"its cells are not {self._rows} rows' in order")
+            runs[slot] = [_run(run, counts[end - length : end].astype(np.int64))]
+        self._runs, self._cleared = runs, {}
+
+    def _counted(self) -> State:
+        """All counts, slot by slot, each cell once, ascending."""
+        self.compact()
+        order = self.numbers()
+        runs = [self._runs[slot][0] for slot in order]
+        empty = _Run(np.zeros(0, np.uint32), np.zeros(0, np.float32))
+        return {
+            "slots": np.array(order, np.int64),
+            "lengths": np.array([len(run) for run in runs], np.int64),
+            "cells": np.concatenate([run.cells for run in (empty, *runs)]),
+            "counts": _joined([run.counts for run in (empty, *runs)]),
+        }
+
     def _append(self, slot: int, run: _Run) -> None:
         self._leave_out(slot)
         runs = self._runs.setdefault(slot, [])
@@ -166,6 +217,15 @@ def _run(cells: CellNumbers, counts: Ints) -> _Run:
     """A run; the counts in the smaller type that keeps them exact."""
     small = counts.astype(np.float32)
     return _Run(cells, small if (small == counts).all() else counts.copy())
+
+
+def _joined(
+    counts: Sequence[npt.NDArray[np.float32] | Ints],
+) -> npt.NDArray[np.float32] | Ints:
+    """One after the other, in the smaller type if all are."""
+    if all(part.dtype == np.float32 for part in counts):
+        return np.concatenate(counts).astype(np.float32)
+    return np.concatenate([part.astype(np.int64) for part in counts])
 
 
 def _summed(keys: npt.NDArray[Key], counts: Ints) -> tuple[npt.NDArray[Key], Ints]:

@@ -120,7 +120,7 @@ class Columns:
     _next_row: cython.Py_ssize_t
     _next_link: cython.Py_ssize_t
 
-    def __init__(
+    def __cinit__(
         self,
         *,
         arrival_ns: cython.longlong,

@@ -240,6 +240,17 @@ class Ring:
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
+    def put(self, record: cython.pointer(Side), known: cython.bint) -> cython.int:
+        """Take a record, for which `reserve` made room; the table has it only where `known`."""
+        if known:
+            self.append(record)
+            return 0
+        self.at(self.next)[0] = record[0]
+        self.next += 1
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
     def reserve(self, more: cython.longlong) -> cython.int:
         """Make room for so many records; raises MemoryError, and then nothing has changed."""
         capacity: cython.longlong = self.capacity
@@ -322,7 +333,7 @@ class Pairing:
     _named: cython.pointer(Side)
     _named_count: cython.longlong
 
-    def __init__(
+    def __cinit__(
         self, wait_ns: cython.longlong, limit: cython.longlong, seed: cython.ulonglong
     ) -> None:
         """Remember `limit` sides for `wait_ns`; the seed is for the tables alone."""
@@ -455,6 +466,33 @@ class Pairing:
                 self._spans.at(number).other = renamed[self._spans.at(number).other]
         for number in range(self._ends.first, self._ends.next):
             self._ends.at(number).service = renamed[self._ends.at(number).service]
+
+    def copy_spans(
+        self, words: cython.longlong[:, ::1], services: cython.int[::1], flags: cython.uchar[::1]
+    ) -> None:
+        """Write the remembered spans into columns, (5, n) and (n,), as `KeptSides` has them."""
+        _copy(self._spans, words, services, flags, False)
+
+    def copy_ends(
+        self, words: cython.longlong[:, ::1], services: cython.int[::1], flags: cython.uchar[::1]
+    ) -> None:
+        """Write the ends that wait, or have waited, into such columns."""
+        _copy(self._ends, words, services, flags, True)
+
+    def take_over(self, spans: tuple, ends: tuple, names: cython.longlong) -> None:
+        """Remember spans and ends, each (words, services, flags) as they were copied.
+
+        All codes are below `names`. Raises ValueError where something can't be, or where
+        something is remembered already, and then nothing has changed.
+        """
+        new_spans: Ring = Ring(self._spans._seed)
+        new_ends: Ring = Ring(self._ends._seed)
+        if self._spans.next != self._spans.first or self._ends.next != self._ends.first:
+            raise ValueError("something is remembered already")
+        _refill(new_spans, spans, False, names)
+        _refill(new_ends, ends, True, names)
+        self._spans = new_spans
+        self._ends = new_ends
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -673,3 +711,75 @@ def _arrived_until(ring: Ring, time_ns: cython.longlong) -> cython.longlong:
     while number < ring.next and ring.at(number).arrival <= time_ns:
         number += 1
     return number - ring.first
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _copy(
+    ring: Ring,
+    words: cython.longlong[:, ::1],
+    services: cython.int[::1],
+    flags: cython.uchar[::1],
+    ends: cython.bint,
+) -> cython.int:
+    """Write all records, the oldest first; of ends, `other` counts from the oldest on."""
+    n: cython.longlong = ring.next - ring.first
+    i: cython.longlong
+    side: cython.pointer(Side)
+    other: cython.longlong
+    weights: cython.p_double
+    if words.shape[0] != 5 or words.shape[1] != n or services.shape[0] != n or flags.shape[0] != n:
+        raise ValueError("the columns have no room for what is remembered")
+    if n == 0:
+        return 0
+    weights = cython.cast(cython.p_double, cython.address(words[3, 0]))
+    for i in range(n):
+        side = ring.at(ring.first + i)
+        other = side.other
+        if ends:
+            other = other - ring.first if other >= ring.first else NOBODY
+        words[0, i] = side.key
+        words[1, i] = side.arrival
+        words[2, i] = cython.cast(cython.longlong, side.duration)
+        weights[i] = side.weight
+        words[4, i] = other
+        services[i] = side.service
+        flags[i] = side.flags
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _refill(ring: Ring, columns: tuple, ends: cython.bint, names: cython.longlong) -> cython.int:
+    """Put into an empty ring what `_copy` wrote."""
+    words: cython.const[cython.longlong][:, ::1]
+    services: cython.const[cython.int][::1]
+    flags: cython.const[cython.uchar][::1]
+    words, services, flags = columns
+    n: cython.longlong = services.shape[0]
+    i: cython.longlong
+    side = cython.declare(Side)
+    weights: cython.pointer(cython.const[cython.double])
+    if words.shape[0] != 5 or words.shape[1] != n or flags.shape[0] != n:
+        raise ValueError("the columns differ in length")
+    if n == 0:
+        return 0
+    weights = cython.cast(cython.pointer(cython.const[cython.double]), cython.address(words[3, 0]))
+    ring.reserve(n)
+    for i in range(n):
+        side.key = words[0, i]
+        side.arrival = words[1, i]
+        side.duration = cython.cast(cython.ulonglong, words[2, i])
+        side.weight = weights[i]
+        side.other = words[4, i]
+        side.service = services[i]
+        side.flags = flags[i]
+        # An end leads to an earlier one: so whoever follows them comes to an end.
+        if not NOBODY <= side.other < (i if ends else names):
+            raise ValueError("a side leads to one that isn't there")
+        if not 0 <= side.service < names or side.flags >= ROOT:
+            raise ValueError("a side has no service or flags that can't be")
+        if not ends and ring.find(side.key) != NOBODY:
+            raise ValueError("a span is there twice")
+        ring.put(cython.address(side), not (ends and side.flags & PAIRED))
+    return 0

@@ -22,6 +22,7 @@ from spanmill.processors.service_graph.joining import (
     JoiningSettings,
     Outcome,
 )
+from spanmill.processors.service_graph.kept_sides import KeptSides, Remembered
 from spanmill.processors.service_graph.names import NO_NAME, Names
 from spanmill.processors.service_graph.peers import DATABASE_ATTRIBUTES
 from spanmill.processors.service_graph.sides import Links, service_codes
@@ -98,13 +99,13 @@ class CompiledJoining:
         nbytes: int = self._pairing.nbytes
         return nbytes
 
-    def observe(self, batch: SpanBatch) -> Outcome:
-        """Give up what waited long enough by the batch's arrival, then pair its sides."""
-        self._pairing.expire(batch.arrival_ns)
+    def observe(self, batch: SpanBatch, now_ns: int) -> Outcome:
+        """Give up what waited long enough by now, then pair the batch's sides."""
+        self._pairing.expire(now_ns)
         if not len(batch):
             return self._outcome(0)
         links = Links.of(batch)
-        columns = self._columns_of(batch, links)
+        columns = self._columns_of(batch, links, now_ns)
         user = self._names.code(USER) if self._settings.user_root else NO_NAME
         many = min(len(batch), self._at_once)
         sides, ends = self._scratch(many, len(links.rows))
@@ -127,11 +128,27 @@ class CompiledJoining:
         self._pairing.rename(self._names.keep(used))
         self._peers.clear()
 
-    def _columns_of(self, batch: SpanBatch, links: Links) -> Any:
+    def remember(self) -> Remembered:
+        """A copy of all that is remembered."""
+        spans, ends = KeptSides.empty(self.remembered), KeptSides.empty(self.waiting)
+        self._pairing.copy_spans(spans.words, spans.services, spans.flags)
+        self._pairing.copy_ends(ends.words, ends.services, ends.flags)
+        return Remembered(spans, ends)
+
+    def restore(self, remembered: Remembered) -> None:
+        """Remember this instead of nothing; its names are known already."""
+        spans, ends = remembered.spans, remembered.ends
+        self._pairing.take_over(
+            (spans.words, spans.services, spans.flags),
+            (ends.words, ends.services, ends.flags),
+            len(self._names),
+        )
+
+    def _columns_of(self, batch: SpanBatch, links: Links, now_ns: int) -> Any:
         columns = {key: batch.attributes[key] for key in self._settings.peer_attributes}
         databases = (batch.attributes[key] for key in DATABASE_ATTRIBUTES)
         return self._columns.Columns(
-            arrival_ns=batch.arrival_ns,
+            arrival_ns=now_ns,
             kind=_whole(batch.kind),
             status=_whole(batch.status),
             trace_id=_whole(batch.trace_id),

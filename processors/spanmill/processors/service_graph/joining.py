@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from spanmill.processors.service_graph.edges import Edges
+from spanmill.processors.service_graph.kept_sides import Remembered
 from spanmill.spans.batch import SpanBatch
 
 NO_CLIENT: Final = "no_client"
@@ -50,7 +51,8 @@ class Joining(Protocol):
     """Pairs the sides of calls; `pairing.Pairing` has the rules.
 
     There are two, which do the same: one in numpy and dictionaries, the reference, and one that
-    is compiled. Names are those of one `Names`, which the owner has too.
+    is compiled. Names are those of one `Names`, which the owner has too. Times are nanoseconds
+    that never fall.
     """
 
     @property
@@ -73,8 +75,8 @@ class Joining(Protocol):
         """The memory of what is remembered, in bytes."""
         ...
 
-    def observe(self, batch: SpanBatch) -> Outcome:
-        """Give up what waited long enough by the batch's arrival, then pair its sides."""
+    def observe(self, batch: SpanBatch, now_ns: int) -> Outcome:
+        """Give up what waited long enough by now, then pair the batch's sides."""
         ...
 
     def expire(self, now_ns: int) -> Outcome:
@@ -83,4 +85,12 @@ class Joining(Protocol):
 
     def forget_names(self) -> None:
         """Keep only the names that are in use; the others' codes change."""
+        ...
+
+    def remember(self) -> Remembered:
+        """A copy of all that is remembered."""
+        ...
+
+    def restore(self, remembered: Remembered) -> None:
+        """Remember this instead of nothing; its names are known already."""
         ...

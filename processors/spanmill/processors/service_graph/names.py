@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -41,6 +42,15 @@ class Names:
     def crowded(self) -> bool:
         """Whether names may have piled up that nobody uses any more."""
         return len(self._names) >= self._crowded_at
+
+    def all(self) -> list[str]:
+        """A copy of all names, by their codes."""
+        return list(self._names)
+
+    def restore(self, names: Sequence[str]) -> None:
+        """Know these names by these codes instead of any others; none comes twice."""
+        self._names = list(names)
+        self._codes = {name: code for code, name in enumerate(names)}
 
     def keep(self, used: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
         """Forget all names but the used ones, bool (names,); returns the new code by the old one.

@@ -20,6 +20,7 @@ from spanmill.processors.service_graph.edges import (
     edge_keys,
 )
 from spanmill.processors.service_graph.joining import EVICTED, NO_CLIENT, NO_SERVER, NOT_A_CLIENT
+from spanmill.processors.service_graph.kept_sides import NOBODY, KeptSides, Remembered
 from spanmill.processors.service_graph.names import NO_NAME
 from spanmill.processors.service_graph.ring import Records, Ring, chosen
 
@@ -71,8 +72,7 @@ END: Final = np.dtype(
 span before, NOBODY or that of one which is gone where there is none.
 """
 
-NOBODY: Final = -1
-
+_WORDS: Final = ("key", "arrival", "duration", "weight")
 
 _ENTRY_BYTES: Final = 136
 """An entry of a dictionary that is two thirds full, and two integers of 32 bytes."""
@@ -209,6 +209,28 @@ class Pairing:
             numbers = ring.all()
             ring.set(name, numbers, renamed[ring.field(name, numbers)])
 
+    def remember(self) -> Remembered:
+        """A copy of all that is remembered."""
+        spans, ends = self.spans.get(self.spans.all()), self.ends.get(self.ends.all())
+        previous = ends["previous"]
+        there = previous >= self.ends.first
+        return Remembered(
+            _kept(spans, spans["peer"]),
+            _kept(ends, np.where(there, previous - self.ends.first, NOBODY)),
+        )
+
+    def restore(self, remembered: Remembered) -> None:
+        """Remember this instead of nothing."""
+        numbers = self.spans.append(_records(remembered.spans, SPAN, "peer"))
+        self._numbers = defaultdict(count(self.spans.next).__next__)
+        keys = remembered.spans.keys.tolist()
+        self._numbers.update(zip(keys, numbers.tolist(), strict=True))
+        ends = _records(remembered.ends, END, "previous")
+        numbers = self.ends.append(ends)
+        waiting = np.flatnonzero(ends["flags"] & PAIRED == 0)
+        keys = ends["key"][waiting].tolist()
+        self._last_waiting.update(zip(keys, numbers[waiting].tolist(), strict=True))
+
     def _join_waiting(self, clients: Records, numbers: npt.NDArray[np.int64], found: Found) -> None:
         """Join clients with the ends that waited for them."""
         waited = _found(
@@ -331,6 +353,24 @@ class Pairing:
                 weight=clients["weight"],
             )
         )
+
+
+def _kept(records: Records, other: npt.NDArray[np.int64]) -> KeptSides:
+    kept = KeptSides.empty(len(records))
+    for word, name in enumerate(_WORDS):
+        kept.words[word].view(records.dtype[name])[:] = records[name]
+    kept.others[:] = other
+    kept.services[:], kept.flags[:] = records["service"], records["flags"]
+    return kept
+
+
+def _records(kept: KeptSides, dtype: np.dtype[np.void], other: str) -> Records:
+    records: Records = np.zeros(len(kept), dtype)
+    for word, name in enumerate(_WORDS):
+        records[name] = kept.words[word].view(dtype[name])
+    records[other] = kept.others
+    records["service"], records["flags"] = kept.services, kept.flags
+    return records
 
 
 def _found(numbers: Iterable[int], many: int) -> npt.NDArray[np.int64]:

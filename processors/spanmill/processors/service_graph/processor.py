@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
+from spanmill.journal.state import State
 from spanmill.processors.service_graph.compiled import CompiledJoining
 from spanmill.processors.service_graph.edges import EdgeFamilies
 from spanmill.processors.service_graph.joining import (
@@ -14,12 +16,17 @@ from spanmill.processors.service_graph.joining import (
     JoiningSettings,
     Outcome,
 )
+from spanmill.processors.service_graph.kept_sides import read_remembered
 from spanmill.processors.service_graph.names import Names
 from spanmill.processors.service_graph.peers import DATABASE_ATTRIBUTES
 from spanmill.processors.service_graph.reference import ReferenceJoining
+from spanmill.series.elapsed import Elapsed
 from spanmill.series.registry import Registry
+from spanmill.series.state_reader import VERSION, StateReader
 from spanmill.spans.batch import SpanBatch
 from spanmill.telemetry import Telemetry
+
+_STATE_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,8 @@ class ServiceGraph:
     """Counts each request between two services once, in the series of its edge.
 
     The state is that of `Pairing` (at most `max_pending` spans and as many waiting ends), of
-    `Names` and of the label sets (at most `max_series`).
+    `Names` and of the label sets (at most `max_series`). What waits is measured by `Elapsed`:
+    where the clock is set back, nobody waits until it has caught up.
     """
 
     name = "service_graph"
@@ -56,6 +64,7 @@ class ServiceGraph:
     ) -> None:
         """`seed`, 64 bits, is for the tables of the kernel alone; one by chance without it."""
         self.attributes = tuple(dict.fromkeys((*settings.peer_attributes, *DATABASE_ATTRIBUTES)))
+        self._elapsed = Elapsed(settings.wait_ns)
         self._names = Names()
         joining = JoiningSettings(
             settings.wait_ns, settings.max_pending, settings.user_root, settings.peer_attributes
@@ -74,14 +83,49 @@ class ServiceGraph:
         self._unpaired: Counter[str] = Counter()
         self._declare_unpaired(registry)
         self._declare_pending(registry)
+        registry.keep(self.name, self)
 
     def observe(self, batch: SpanBatch) -> None:
         """Pair the spans of a batch with each other and with those before them."""
-        self._count(self._joining.observe(batch), batch.arrival_ns)
+        now_ns = self._elapsed.at(batch.arrival_ns)
+        self._count(self._joining.observe(batch, now_ns), batch.arrival_ns)
 
     def tick(self, now_ns: int) -> None:
         """Give up the sides that waited long enough."""
-        self._count(self._joining.expire(now_ns), now_ns)
+        self._count(self._joining.expire(self._elapsed.at(now_ns)), now_ns)
+
+    def state(self) -> State:
+        """What a restart brings back, beside the series of edges."""
+        return {
+            VERSION: _STATE_VERSION,
+            "elapsed": self._elapsed.state(),
+            "names": self._names.all(),
+            "remembered": self._joining.remember().state(),
+            "unpaired": dict(self._unpaired),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a state, whatever the settings were; raises CheckpointError for others.
+
+        Sides that the settings have no room for make room with the next batch.
+        """
+        kept = StateReader(self.name, state)
+        kept.version(_STATE_VERSION)
+        names, unpaired = kept.texts("names"), kept.part("unpaired")
+        if len(set(names)) < len(names):
+            raise kept.error("a name is there twice")
+        counts = {reason: unpaired.integer(reason) for reason in unpaired.names()}
+        if not counts.keys() <= set(UNPAIRED_REASONS):
+            raise kept.error("sides were unpaired for a reason that is unknown here")
+        elapsed = kept.part("elapsed")
+        remembered = read_remembered(
+            kept.part("remembered"), len(names), elapsed.integer("elapsed_ns")
+        )
+        self._elapsed.restore(elapsed)
+        self._names.restore(names)
+        self._joining.restore(remembered)
+        self._joining.forget_names()
+        self._unpaired = Counter(counts)
 
     @property
     def remembered_bytes(self) -> int:
@@ -101,6 +145,7 @@ class ServiceGraph:
             "spanmill_service_graph_unpaired_spans_total",
             "Sides of calls that made no edge, by reason; a consumer counts once for each link.",
             ("reason",),
+            kept=True,
         )
         for reason in UNPAIRED_REASONS:
             unpaired.add(0, reason)

@@ -14,6 +14,7 @@ from spanmill.processors.service_graph.joining import (
     JoiningSettings,
     Outcome,
 )
+from spanmill.processors.service_graph.kept_sides import Remembered
 from spanmill.processors.service_graph.names import NO_NAME, Names
 from spanmill.processors.service_graph.pairing import FAILED, MESSAGING, Found, Pairing, Pairs
 from spanmill.processors.service_graph.ring import Records, chosen
@@ -51,10 +52,10 @@ class ReferenceJoining:
         """The memory of what is remembered, in bytes."""
         return self._pairing.nbytes
 
-    def observe(self, batch: SpanBatch) -> Outcome:
-        """Give up what waited long enough by the batch's arrival, then pair its sides."""
+    def observe(self, batch: SpanBatch, now_ns: int) -> Outcome:
+        """Give up what waited long enough by now, then pair the batch's sides."""
         found = Found()
-        self._pairing.expire(batch.arrival_ns, found)
+        self._pairing.expire(now_ns, found)
         rows = rows_of_sides(batch)
         if len(rows):
             settings = self._settings
@@ -62,7 +63,9 @@ class ReferenceJoining:
             at_once = min(AT_ONCE, settings.max_pending)
             for begin in range(0, len(rows), at_once):
                 some = rows[begin : begin + at_once]
-                sides = sides_of(batch, some, services, settings.peer_attributes, self._names)
+                sides = sides_of(
+                    batch, some, services, settings.peer_attributes, self._names, now_ns=now_ns
+                )
                 new = self._pairing.take(sides.spans, sides.ends, sides.owner, found)
                 found.unpaired[TOO_MANY_LINKS] += sides.links_left_out
                 roots = chosen(sides.spans, new & sides.roots)
@@ -82,6 +85,14 @@ class ReferenceJoining:
         held = self._pairing.names_in_use()
         used[held[held != NO_NAME]] = True
         self._pairing.rename(self._names.keep(used))
+
+    def remember(self) -> Remembered:
+        """A copy of all that is remembered."""
+        return self._pairing.remember()
+
+    def restore(self, remembered: Remembered) -> None:
+        """Remember this instead of nothing; its names are known already."""
+        self._pairing.restore(remembered)
 
     def _take_roots(self, roots: Records, found: Found) -> None:
         """The edges of spans that name no client: a user's requests, a broker's messages."""

@@ -84,8 +84,13 @@ def sides_of(
     services: npt.NDArray[np.int32],
     peer_attributes: tuple[str, ...],
     names: Names,
+    *,
+    now_ns: int,
 ) -> Sides:
-    """The sides that these rows are; `services` has the code of each resource's service."""
+    """The sides that these rows are, which arrive now.
+
+    `services` has the code of each resource's service.
+    """
     kind = batch.kind[rows]
     served = _IS_SERVED[kind].nonzero()[0]
     parent_ids = batch.parent_id[rows[served]]
@@ -98,7 +103,7 @@ def sides_of(
     )
     spans: Records = np.zeros(len(rows), SPAN)
     spans["key"] = keys[: len(rows)]
-    spans["arrival"] = batch.arrival_ns
+    spans["arrival"] = now_ns
     spans["duration"] = batch.duration[rows]
     spans["weight"] = batch.weight[rows]
     spans["service"] = services[batch.resource.codes[rows]]
