@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "demo": ("spanmill.cli.demo.command", "watch it work on small services that call each other"),
     "replay": ("spanmill.cli.replay.command", "send recorded spans to an OTLP endpoint, as of now"),
     "check": ("spanmill.cli.check", "say whether a configuration file can be used"),
+    "doctor": ("spanmill.cli.doctor.command", "say how a running spanmill is, and what to do"),
     "explain-name": ("spanmill.cli.explain_name", "show what a span name becomes, and why"),
     "explain-series": ("spanmill.cli.explain_series", "show what fills a processor's series"),
     "config": ("spanmill.cli.config_docs", "print the configuration's schema or reference"),

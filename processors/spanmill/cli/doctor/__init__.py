@@ -1,0 +1,1 @@
+"""`spanmill doctor`: whether a running spanmill is well, and what to do where it isn't."""
