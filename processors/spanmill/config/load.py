@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from spanmill.config.file_values import file_values
+from spanmill.config.metrics_token import with_metrics_token
 from spanmill.config.model import Config
 from spanmill.config.problems import Problem, config_error, dotted
 from spanmill.config.validation import validate
@@ -43,7 +44,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     Raises ConfigError that names each problem of the file in a line of its own.
     """
     if path is None:
-        return LoadedConfig(Config(), None, {})
+        return LoadedConfig(with_metrics_token(Config(), environ), None, {})
     try:
         document = read_yaml(_read(path))
     except YamlError as error:
@@ -54,7 +55,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     if config is None or problems:
         raise config_error(path, problems)
     lines = {dotted(key_path): line for key_path, line in values.lines.items()}
-    return LoadedConfig(config, path, lines)
+    return LoadedConfig(with_metrics_token(config, environ), path, lines)
 
 
 def _read(path: Path) -> str:

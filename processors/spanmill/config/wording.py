@@ -12,8 +12,8 @@ from spanmill.config.problems import KeyPath
 from spanmill.config.sections import section_at
 from spanmill.config.value_types import CONFLICT, describe
 
-_SECRET: Final = "headers"
-"""The key below which no value is shown."""
+_SECRET: Final = frozenset({"headers", "tokens", "token", "password"})
+"""The keys at and below which no value is shown."""
 
 _EXPECTED: Final = {
     "int_type": "must be a whole number",
@@ -53,7 +53,7 @@ def wording(detail: ErrorDetails, key_path: KeyPath) -> str:
             return _not_a_choice(detail, re.findall("'([^']*)'", context["expected"]))
     limits = {name: _short(limit) for name, limit in context.items()}
     expected = _EXPECTED.get(detail["type"], detail["msg"]).format(**limits)
-    return expected if _SECRET in key_path else f"{expected}; given {describe(detail['input'])}"
+    return expected if not _SECRET.isdisjoint(key_path) else f"{expected}; given {describe(detail['input'])}"
 
 
 def _short(limit: object) -> object:
