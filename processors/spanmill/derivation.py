@@ -16,6 +16,7 @@ from spanmill.points.decoder import DecodedMetrics
 from spanmill.processors.factory import build_processors, build_service_metrics
 from spanmill.processors.guard import show_processors
 from spanmill.processors.span_metrics import SpanMetrics
+from spanmill.receivers.once import Once
 from spanmill.receivers.signals import TAKEN_METRICS, Decoded, TakenSignal, taken_traces
 from spanmill.series.registry import Registry
 from spanmill.spans.batch import SpanBatch
@@ -34,8 +35,11 @@ class Derivation:
     they have just been committed or are read again after a restart.
     """
 
-    def __init__(self, config: Config, registry: Registry, telemetry: Telemetry) -> None:
+    def __init__(
+        self, config: Config, registry: Registry, telemetry: Telemetry, once: Once | None
+    ) -> None:
         self._registry = registry
+        self._once = once
         self._telemetry = telemetry
         wired = (config, registry, telemetry)
         self._processors = build_processors(*wired)
@@ -62,6 +66,8 @@ class Derivation:
             self._telemetry.books_of(entry.signal).received.add(entry.items, "duplicate")
             return
         self._telemetry.count_received(entry.signal, entry.items, entry.rejected)
+        if self._once is not None:
+            self._once.applied(entry.key, entry.items, entry.rejected, record.arrival_ns)
         match entry.decoded:
             case DecodedRequest(batch=spans):
                 self._apply_spans(spans.arrived(record.arrival_ns))

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from typing import Final
 
 from spanmill.books import check_books
+from spanmill.checkpoints import Checkpoints
 from spanmill.clock import Clock
 from spanmill.config.model import Config
 from spanmill.derivation import Derivation
-from spanmill.exporters.otlp.factory import BACKLOG_IN_MEMORY, build_destinations
+from spanmill.exporters.otlp.factory import (
+    BACKLOG_IN_MEMORY,
+    BACKLOG_ON_DISK,
+    build_destinations,
+)
 from spanmill.exporters.otlp_metrics.factory import build_pushers
 from spanmill.exporters.scrape import ScrapeApp
 from spanmill.http_server import HttpServer
-from spanmill.journal.log import Entry, Record, Signal
+from spanmill.journal.checkpoint_files import CheckpointFiles
+from spanmill.journal.cursors import DiskCursors
+from spanmill.journal.disk import DiskJournal, DiskSettings
+from spanmill.journal.files import RealFiles
+from spanmill.journal.log import Entry, Journal, Signal
 from spanmill.journal.memory import MemoryJournal
 from spanmill.kernels import ALL_KERNELS, missing_kernels
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import Intake
+from spanmill.receivers.once import Once
 from spanmill.receivers.signals import Decoded
+from spanmill.recovery import Recovery
 from spanmill.series.registry import Registry
 from spanmill.telemetry import (
     Telemetry,
@@ -56,21 +68,26 @@ class Pipeline:
             tuple(name for name, d in exporters.otlp_metrics.items() if d.service_metrics),
         )
         self._telemetry = Telemetry(self._registry, *destinations)
-        self._derivation = Derivation(config, self._registry, self._telemetry)
+        self._once = self._build_once()
+        self._derivation = Derivation(config, self._registry, self._telemetry, self._once)
         decoder = self._derivation.decoder
         declare_build(self._registry, version, decoder.kind)
         self._missing_kernels = missing_kernels()
         declare_kernels(self._registry, self._missing_kernels)
         declare_irregular_requests(self._registry, lambda: decoder.irregular_requests)
         declare_process(self._registry)
-        self._journal: MemoryJournal[Decoded | None] = MemoryJournal(clock, self._registry.lock)
+        self._disk = self._build_disk_journal(version)
+        self._journal: Journal[Decoded | None] = (
+            MemoryJournal(clock, self._registry.lock) if self._disk is None else self._disk
+        )
+        self._recovery = self._build_recovery(version)
         self._destinations = build_destinations(
             exporters,
             self._journal,
             self._telemetry,
             self._registry,
             clock=clock,
-            default_backlog=BACKLOG_IN_MEMORY,
+            default_backlog=BACKLOG_IN_MEMORY if self._disk is None else BACKLOG_ON_DISK,
         )
         self._pushers = build_pushers(
             exporters, self._registry, self._telemetry, clock, lambda: self._scrape.port
@@ -92,7 +109,7 @@ class Pipeline:
             "scrape endpoint",
         )
         self._intakes = [
-            Intake(taken, self._journal, self._telemetry, clock)
+            Intake(taken, self._journal, self._telemetry, clock, self._once)
             for taken in self._derivation.taken.values()
         ]
         self._receivers = self._build_receivers()
@@ -112,7 +129,11 @@ class Pipeline:
         self._journal.open()
         self._scrape.start()
         self._restore()
-        self._journal.start(self._apply)
+        if self._recovery is None:
+            self._journal.start(self._derivation.apply)
+        else:
+            self._journal.start(self._recovery.apply)
+            self._recovery.start()
         for destination in self._destinations:
             destination.start()
         for pusher in self._pushers:
@@ -137,6 +158,13 @@ class Pipeline:
         )
 
     def _restore(self) -> None:
+        """Bring back what was derived before, and where the destinations stood."""
+        if self._disk is not None and self._recovery is not None:
+            if self._once is not None:
+                self._once.reseed(self._disk.journal_id)
+            self._recovery.restore()
+        for destination in self._destinations:
+            destination.recover()
         self._restored.set()
 
     def tick(self) -> None:
@@ -152,6 +180,8 @@ class Pipeline:
         # Half of the time for the answers, so that the other half is there for the flush.
         self._stop_receivers(begun + self._config.shutdown_timeout / 2)
         self._journal.close()
+        if self._recovery is not None:
+            self._recovery.stop()
         for destination in self._destinations:
             destination.begin_stop(deadline)
         for pusher in self._pushers:
@@ -170,6 +200,8 @@ class Pipeline:
             level = logging.INFO if delivered else logging.WARNING
             fields = {"destination": pusher.name, "delivered": delivered}
             _log.log(level, "pushed the last time", extra=fields)
+        if self._disk is not None:
+            self._disk.release()
         self._scrape.stop(max(0.0, deadline - self._clock.monotonic()))
         accepted = int(self._telemetry.spans.received.value("accepted"))
         points = int(self._telemetry.points.received.value("accepted"))
@@ -187,13 +219,48 @@ class Pipeline:
         for intake in self._intakes:
             intake.abandon()
 
-    def _apply(self, record: Record[Decoded | None]) -> None:
-        """Take one committed record in; runs under the registry's lock."""
-        self._derivation.apply(record)
-
     def _tick(self) -> None:
         while not self._stopping.wait(_TICK_SECONDS):
             self.tick()
+
+    def _build_once(self) -> Once | None:
+        settings = self._config.receivers.otlp.once
+        if settings is None:
+            return None
+        once = Once(round(settings.window * 1e9), settings.max_requests, os.urandom(16))
+        self._registry.keep("once", once)
+        return once
+
+    def _build_disk_journal(self, version: str) -> DiskJournal[Decoded | None] | None:
+        state = self._config.state
+        if state.durability == "memory":
+            return None
+        return DiskJournal(
+            DiskSettings(
+                state.directory,
+                state.durability,
+                state.max_bytes,
+                state.max_age,
+                state.segment_bytes,
+            ),
+            self._clock,
+            self._registry.lock,
+            DiskCursors(self._registry.lock),
+            version=version,
+        )
+
+    def _build_recovery(self, version: str) -> Recovery | None:
+        if self._disk is None:
+            return None
+        state = self._config.state
+        files = CheckpointFiles(RealFiles(), state.directory / "checkpoints")
+        return Recovery(
+            self._disk,
+            Checkpoints(self._registry, files, version, self._clock),
+            self._derivation,
+            self._clock,
+            state.checkpoint_interval,
+        )
 
     def _build_receivers(self) -> list[Receiver]:
         otlp = self._config.receivers.otlp

@@ -162,6 +162,17 @@ class DiskJournal(Generic[Decoded]):
         for follower in self._followers:
             follower.open()
 
+    def begin_at(self, position: int) -> None:
+        """Give no record a position below this one: a checkpoint knows others under those.
+
+        Between `open` and `start`. Needed where the records of a checkpoint are gone: the files
+        were removed, or a power cut took what was only written.
+        """
+        assert self._writer is not None, "it was opened"
+        if position > self._writer.next_position:
+            self._writer.next_position = self._writer.durable = position
+            self._segments.committed(position)
+
     def replay(self, after: int, apply: Callable[[StoredRecord], None]) -> None:
         """Let `apply` see the records after this position that are still there."""
         for record in self._segments.read(after + 1):
