@@ -29,6 +29,10 @@ OF_THE_PROCESS: Final = (
 """Beginnings of families that are about one process, and begin at 0 with each."""
 
 
+_REFUSED: Final = 'outcome="refused"'
+"""What was refused left no record: it begins at 0 with each process, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scrape:
     """A scrape: samples by name and labels, of counters, of created stamps, of the rest."""
@@ -87,7 +91,7 @@ class Watch:
         port: int,
         acknowledged: Callable[[], int],
         given: Callable[[], int],
-        pause: float = 0.1,
+        pause: float = 0.05,
     ) -> None:
         self._url = f"http://127.0.0.1:{port}/metrics"
         self._acknowledged = acknowledged
@@ -143,14 +147,14 @@ class Watch:
                 f"{accepted:.0f} spans accepted, {at_least} acknowledged, {at_most} sent",
             )
         for key, value in scrape.created.items():
-            if not key.startswith(OF_THE_PROCESS) and self._created.setdefault(key, value) != value:
+            if not _of_the_process(key) and self._created.setdefault(key, value) != value:
                 self._tell(key, f"{key} was {self._created[key]}, is {value}")
         for key, before in self._highest.items():
             now = scrape.cumulative.get(key, 0.0)
             if now < before:
                 self._tell(key, f"{key} fell from {before} to {now}")
         for key, value in scrape.cumulative.items():
-            if not key.startswith(OF_THE_PROCESS):
+            if not _of_the_process(key):
                 self._highest[key] = value
 
     def _judge_books(self, scrape: Scrape) -> None:
@@ -174,6 +178,10 @@ class Watch:
         if what not in self._told and len(self.watched.faults) < _MOST_TOLD:
             self._told.add(what)
             self.watched.faults.append(f"scrape {self.watched.scrapes}: {fault}")
+
+
+def _of_the_process(key: str) -> bool:
+    return key.startswith(OF_THE_PROCESS) or _REFUSED in key
 
 
 def _is_queue(key: str) -> bool:
