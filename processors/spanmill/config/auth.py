@@ -45,7 +45,9 @@ def _client_name(name: str) -> str:
 
 def _user_name(name: str) -> str:
     if not name or ":" in name or not name.isprintable():
-        raise ValueError("a user name has at least one character, and no colon or control character")
+        raise ValueError(
+            "a user name has at least one character, and no colon or control character"
+        )
     return name
 
 
@@ -86,12 +88,6 @@ class OtlpAuthConfig(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _has_a_token(self) -> Self:
-        if not self.tokens and not self.token_files:
-            raise conflict("has no token: nobody could send", "tokens", "token_files")
-        return self
-
 
 class ScrapeAuthConfig(Section):
     """Who may read /metrics and /series: who has the token, or the user name and the password."""
@@ -120,9 +116,7 @@ class ScrapeAuthConfig(Section):
     @property
     def is_on(self) -> bool:
         """Whether anything is asked for."""
-        return any(
-            each is not None for each in (self.token, self.token_file, self.username)
-        )
+        return any(each is not None for each in (self.token, self.token_file, self.username))
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:

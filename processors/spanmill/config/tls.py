@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from spanmill.config.section import Section
 from spanmill.config.value_types import FilePath
+
+
+def _as_text(value: object) -> object:
+    """YAML reads 1.3 without quotes as a number."""
+    return str(value) if isinstance(value, float) else value
+
+
+TlsVersion = Annotated[Literal["1.2", "1.3"], BeforeValidator(_as_text)]
 
 
 class ServerTlsConfig(Section):
@@ -29,6 +37,6 @@ class ServerTlsConfig(Section):
 class HttpTlsConfig(ServerTlsConfig):
     """TLS for an HTTP server, or null; the files are read again when they change."""
 
-    min_version: Literal["1.2", "1.3"] = Field(
+    min_version: TlsVersion = Field(
         default="1.2", description="The oldest version of TLS that is spoken."
     )

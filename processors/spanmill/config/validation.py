@@ -65,6 +65,7 @@ class _Check:
         self._problems = problems
         self._wrong: set[KeyPath] = set()
         self._above_wrong: set[KeyPath] = set()
+        self._stood_in: set[KeyPath] = set()
         for key_path in unresolved:
             self._note(key_path)
 
@@ -95,7 +96,9 @@ class _Check:
         if detail["type"] == _FOLLOWS_ANOTHER:
             return False
         if detail["type"] == _MISSING:
-            return self._stand_in(detail["loc"])
+            at = detail["loc"]
+            # Not every type takes the text: the section goes where it was taken out again.
+            return self._take_out(at[:-1]) if at in self._stood_in else self._stand_in(at)
         return self._take_out(_location(detail) or self._place(_involved(detail)))
 
     def _place(self, involved: list[KeyPath]) -> KeyPath:
@@ -120,6 +123,7 @@ class _Check:
                 section[part] = {}
             section = section[part]
         section[key_path[-1]] = ""
+        self._stood_in.add(key_path)
         return True
 
     def _take_out(self, key_path: KeyPath) -> bool:
