@@ -42,6 +42,17 @@ class TooManyMessagesError(RequestError):
         self.limit = limit
 
 
+class OverBudgetError(RequestError):
+    """The request would take more memory than all requests together may; it never fits."""
+
+    def __init__(self, needed: int, budget: int) -> None:
+        super().__init__(
+            f"the request may take {needed} bytes of memory, more than memory_budget ({budget} "
+            "bytes)"
+        )
+        self.budget = budget
+
+
 class UnavailableError(RequestError):
     """The request can't be taken now; `retry_after` is in seconds."""
 

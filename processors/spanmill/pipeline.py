@@ -28,8 +28,7 @@ from spanmill.journal.files import RealFiles
 from spanmill.journal.log import Entry, Journal, Signal
 from spanmill.journal.memory import MemoryJournal
 from spanmill.kernels import ALL_KERNELS, missing_kernels
-from spanmill.receivers.grpc import GrpcReceiver
-from spanmill.receivers.http import HttpReceiver
+from spanmill.receivers.factory import build_receivers
 from spanmill.receivers.intake import Intake
 from spanmill.receivers.once import Once
 from spanmill.receivers.signals import Decoded
@@ -46,8 +45,6 @@ from spanmill.telemetry import (
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 10.0
-
-Receiver = GrpcReceiver | HttpReceiver
 
 
 class Pipeline:
@@ -112,7 +109,9 @@ class Pipeline:
             Intake(taken, self._journal, self._telemetry, clock, self._once)
             for taken in self._derivation.taken.values()
         ]
-        self._receivers = self._build_receivers()
+        self._receivers = build_receivers(
+            config.receivers.otlp, self._intakes, self._registry, clock
+        )
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
         self._decoder_kind = decoder.kind
         self._version = version
@@ -261,32 +260,6 @@ class Pipeline:
             self._clock,
             state.checkpoint_interval,
         )
-
-    def _build_receivers(self) -> list[Receiver]:
-        otlp = self._config.receivers.otlp
-        receivers: list[Receiver] = []
-        if otlp.grpc is not None:
-            receivers.append(
-                GrpcReceiver(
-                    self._intakes,
-                    otlp.grpc.endpoint.host,
-                    otlp.grpc.endpoint.port,
-                    otlp.grpc.max_request_size,
-                    handler_threads=otlp.grpc.handler_threads,
-                    max_connections=otlp.grpc.max_connections,
-                )
-            )
-        if otlp.http is not None:
-            receivers.append(
-                HttpReceiver(
-                    self._intakes,
-                    otlp.http.endpoint.host,
-                    otlp.http.endpoint.port,
-                    otlp.http.max_request_size,
-                    max_connections=otlp.http.max_connections,
-                )
-            )
-        return receivers
 
 
 def _kernels(missing: Sequence[str]) -> str:

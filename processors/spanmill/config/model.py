@@ -24,6 +24,7 @@ from spanmill.config.span_metrics import SpanMetricsConfig
 from spanmill.config.state import StateConfig
 from spanmill.config.tls import HttpTlsConfig, ServerTlsConfig
 from spanmill.config.value_types import (
+    Bytes,
     Count,
     DestinationName,
     Flag,
@@ -92,6 +93,12 @@ class OtlpReceiverConfig(Section):
     )
     once: OnceConfig | None = Field(
         default=OnceConfig(), description="Requests that come again, or null."
+    )
+    memory_budget: Bytes | None = Field(
+        default=None,
+        description="What all requests in flight may take in memory together; beyond it clients "
+        "are asked to come back. Null: a quarter of the least of the cgroup's limit, RLIMIT_DATA "
+        "and the RAM, from 32MiB to 4GiB. A request is never larger than a sixteenth of it.",
     )
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import grpc
@@ -11,6 +12,9 @@ from spanmill.clock import Clock
 
 BODY_SECONDS: Final = 60.0
 """How long a request's body may take on its way, on either transport."""
+
+SLOW_SECONDS: Final = 5.0
+"""How long it may take while other requests wait for room."""
 
 _CHECK_SECONDS: Final = 1.0
 
@@ -21,9 +25,15 @@ class BodyDeadline:
     Each one holds a handler's thread: as many as there are threads would stop all reception.
     """
 
-    def __init__(self, clock: Clock, seconds: float = BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        seconds: float = BODY_SECONDS,
+        others_wait: Callable[[], bool] | None = None,
+    ) -> None:
         self._clock = clock
         self._seconds = seconds
+        self._others_wait = others_wait
         self._begun: dict[grpc.ServicerContext, float] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="grpc-body-deadline", daemon=True)
@@ -45,8 +55,11 @@ class BodyDeadline:
         self._begun.pop(call, None)
 
     def cancel_late(self) -> None:
-        """Cancel every call that waits for too long."""
-        latest = self._clock.monotonic() - self._seconds
+        """Cancel every call that waits for too long, or for a while where others wait for it."""
+        seconds = self._seconds
+        if self._others_wait is not None and self._others_wait():
+            seconds = min(seconds, SLOW_SECONDS)
+        latest = self._clock.monotonic() - seconds
         for call, begun in list(self._begun.items()):  # in the order in which they began
             if begun > latest:
                 return

@@ -12,11 +12,26 @@ from urllib.parse import unquote
 import grpc
 
 from spanmill.config.endpoints import ListenAddress
-from spanmill.errors import StartError, UndecodableError, listen_failure
+from spanmill.errors import (
+    RequestError,
+    StartError,
+    UnavailableError,
+    UndecodableError,
+    listen_failure,
+)
+from spanmill.journal.log import RETRY_AFTER_SECONDS
+from spanmill.receivers.admission import (
+    PATIENCE_SECONDS,
+    UNLIMITED,
+    Admission,
+    Reservation,
+    effective_request_size,
+)
 from spanmill.receivers.body_deadline import BodyDeadline
+from spanmill.receivers.call_limit import CallLimit
 from spanmill.receivers.compression import GZIP_MAGIC, inflate_gzip
 from spanmill.receivers.grpc_services import SideServices, refusing_handlers
-from spanmill.receivers.intake import Intake, RequestCounts
+from spanmill.receivers.intake import Intake, Receipt, RequestCounts
 from spanmill.receivers.status import (
     STATUS_DETAILS_KEY,
     Encoding,
@@ -29,12 +44,15 @@ from spanmill.receivers.status import (
 _IDENTITY_AND_GZIP: Final = 0b101
 _CANCELLED_CALLS_SECONDS: Final = 1.0
 _NO_MESSAGE: Final = "the call has no whole message"
+_WAITING_CALLS: Final = 1024
+_HANDSHAKE_MS: Final = 10_000
+_IDLE_MS: Final = 2 * 3600 * 1000
 
 
 def server_options(max_request_size: int, max_connections: int) -> list[tuple[str, int]]:
     """The options of grpcio's server; it ignores a misspelt one without a word.
 
-    There is none that ends an idle or an old connection: a sidecar's lives as long as it does.
+    There is none that ends an old connection: a sidecar's lives as long as it does.
     """
     return [
         # On by default: a second process would bind the same port and take half of the requests.
@@ -51,6 +69,12 @@ def server_options(max_request_size: int, max_connections: int) -> list[tuple[st
         ("grpc.http2.min_ping_interval_without_data_ms", 1000),
         ("grpc.http2.max_ping_strikes", 0),
         ("grpc.max_allowed_incoming_connections", max_connections),
+        # A connection that never says that it is HTTP/2, or nothing at all for two hours, would
+        # keep a place for good.
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+        ("grpc.max_connection_idle_ms", _IDLE_MS),
+        # Further calls of one connection wait at the client.
+        ("grpc.max_concurrent_streams", _WAITING_CALLS),
     ]
 
 
@@ -72,12 +96,17 @@ class GrpcReceiver:
         *,
         handler_threads: int,
         max_connections: int = 1000,
+        admission: Admission | None = None,
     ) -> None:
         self._host = host
         self._port = port
-        self._max_request_size = max_request_size
         clock = intakes[0].clock
-        self._body_deadline = BodyDeadline(clock)
+        self._admission = admission or Admission(UNLIMITED, clock)
+        self._max_request_size = effective_request_size(max_request_size, self._admission.budget)
+        self._calls = CallLimit(handler_threads, _WAITING_CALLS)
+        self._body_deadline = BodyDeadline(
+            clock, others_wait=lambda: self._admission.pressed or self._calls.others_wait
+        )
         self._threads = ThreadPoolExecutor(handler_threads, thread_name_prefix="grpc-handler")
         self._side_services = SideServices(clock, [intake.taken.service for intake in intakes])
         # Never maximum_concurrent_rpcs: it refuses with RESOURCE_EXHAUSTED and no RetryInfo, on
@@ -89,7 +118,7 @@ class GrpcReceiver:
                 *self._side_services.handlers(),
                 *refusing_handlers(partial(intakes[0].refuse_signal, self.name)),
             ],
-            options=server_options(max_request_size, max_connections),
+            options=server_options(self._max_request_size, max_connections),
         )
 
     @property
@@ -127,13 +156,19 @@ class GrpcReceiver:
         stopped.wait(grace + _CANCELLED_CALLS_SECONDS)
         self._side_services.close()
         self._body_deadline.stop()
+        self._calls.close()
         self._threads.shutdown(wait=False)
 
     def _service(self, intake: Intake) -> grpc.GenericRpcHandler[Any, Any]:
-        export = partial(self._export, intake, intake.counts(self.name))
-        return grpc.method_handlers_generic_handler(
-            intake.taken.service, {"Export": grpc.stream_unary_rpc_method_handler(export)}
-        )
+        counts = intake.counts(self.name)
+
+        def refuse(context: grpc.ServicerContext) -> NoReturn:
+            counts.refused()
+            busy = UnavailableError("too many calls wait for their turn", RETRY_AFTER_SECONDS)
+            _refuse(context, refusal_of(busy))
+
+        export = partial(self._export, intake, counts)
+        return self._calls.service(intake.taken.service, export, refuse)
 
     def _export(
         self,
@@ -143,6 +178,33 @@ class GrpcReceiver:
         context: grpc.ServicerContext,
     ) -> bytes:
         """Take one request; declared as a stream, since grpcio hides a second message else."""
+        client = _peer_host(context.peer())
+        try:
+            # grpcio tells no size before it has read the message: it may be any up to the limit.
+            room = self._admission.reserve(client, self._max_request_size, PATIENCE_SECONDS)
+        except RequestError as error:
+            counts.refused()
+            _refuse(context, refusal_of(error))
+        with room:
+            body, more = self._read(messages, context)
+            if body is None:
+                return b""
+            arrived = counts.arrived()
+            try:
+                if more:
+                    raise UndecodableError("the call has more than one message")
+                receipt = self._take(intake, body, client, room)
+                response = success_body(receipt, intake.taken, Encoding.PROTOBUF)
+            except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
+                counts.refused()
+                _refuse(context, refusal_of(error))
+        counts.acknowledged(receipt, arrived)
+        return response
+
+    def _read(
+        self, messages: Iterator[bytes], context: grpc.ServicerContext
+    ) -> tuple[bytes | None, bool]:
+        """The message, or None where nobody waits for an answer; and whether another follows."""
         self._body_deadline.begin(context)
         try:
             body = next(messages, None)
@@ -151,25 +213,23 @@ class GrpcReceiver:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, _NO_MESSAGE)
             more = next(messages, None) is not None
         except grpc.RpcError:
-            return b""  # the client has gone, or the core has refused a message over the limit
+            return None, False  # the client has gone, or the core has refused the message
         finally:
             self._body_deadline.end(context)
-        arrived = counts.arrived()
-        if not context.is_active():
-            return b""  # nobody waits for the answer, and who was cancelled will try again
-        try:
-            if more:
-                raise UndecodableError("the call has more than one message")
-            if body.startswith(GZIP_MAGIC):
-                # grpcio hands over compressed bytes without saying so.
-                body = inflate_gzip(body, self._max_request_size, members="one")
-            receipt = intake.take_whole(body, _peer_host(context.peer()))
-            response = success_body(receipt, intake.taken, Encoding.PROTOBUF)
-        except Exception as error:  # noqa: BLE001 - refusal_of logs what nobody expected
-            counts.refused()
-            _refuse(context, refusal_of(error))
-        counts.acknowledged(receipt, arrived)
-        return response
+        # Who was cancelled will try again.
+        return (body if context.is_active() else None), more
+
+    def _take(self, intake: Intake, body: bytes, client: str, room: Reservation) -> Receipt:
+        if body.startswith(GZIP_MAGIC):
+            # grpcio hands over compressed bytes without saying so.
+            size = len(body)
+            body = inflate_gzip(
+                body,
+                self._max_request_size,
+                members="one",
+                grow=lambda inflated: room.at_least(size + inflated),
+            )
+        return intake.take_whole(body, client, room)
 
 
 def _refuse(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:

@@ -12,10 +12,11 @@ from typing import Final
 import grpc
 
 from spanmill.errors import TooLargeError, UnavailableError
-from spanmill.http_server import HttpServer
+from spanmill.http_server import ConnectionLimits, HttpServer
 from spanmill.http_server.asgi import Receive, Scope, Send
 from spanmill.journal.log import RETRY_AFTER_SECONDS
-from spanmill.receivers.body_deadline import BODY_SECONDS
+from spanmill.receivers.admission import UNLIMITED, Admission, Reservation, effective_request_size
+from spanmill.receivers.body_deadline import BODY_SECONDS, SLOW_SECONDS
 from spanmill.receivers.compression import inflate_gzip
 from spanmill.receivers.intake import (
     FirstCopyFailedError,
@@ -24,6 +25,7 @@ from spanmill.receivers.intake import (
     RequestCounts,
     RequestSignal,
 )
+from spanmill.receivers.request_cost import json_cost
 from spanmill.receivers.status import (
     Encoding,
     Refusal,
@@ -40,6 +42,8 @@ _REFUSED_PATHS: Final[dict[bytes, RequestSignal]] = {
 }
 _ENCODINGS: Final = {encoding.value.encode(): encoding for encoding in Encoding}
 _JSON_THREADS: Final = 2
+_FIRST_BYTES: Final = 64 * 1024
+_RECEIVER_HEADER_BYTES: Final = 64 * 1024
 _CONTENT_ENCODINGS: Final = {b"": False, b"identity": False, b"gzip": True, b"x-gzip": True}
 
 
@@ -73,14 +77,19 @@ class OtlpHttpApp:
     """
 
     def __init__(
-        self, intakes: Sequence[Intake], max_request_size: int, decode_threads: int = 8
+        self,
+        intakes: Sequence[Intake],
+        max_request_size: int,
+        decode_threads: int = 8,
+        admission: Admission | None = None,
     ) -> None:
         self._routes = {
             intake.taken.path: _Route(intake, intake.counts(_NAME)) for intake in intakes
         }
         self._paths = " and ".join(path.decode() for path in self._routes)
         self._refuse_signal = intakes[0].refuse_signal
-        self._max_request_size = max_request_size
+        self._admission = admission or Admission(UNLIMITED, intakes[0].clock)
+        self._max_request_size = effective_request_size(max_request_size, self._admission.budget)
         # JSON takes ten times as long: a few such requests must not hold up the others.
         self._threads = {
             Encoding.PROTOBUF: ThreadPoolExecutor(decode_threads, "http-decode"),
@@ -148,20 +157,12 @@ class OtlpHttpApp:
     ) -> Receipt | Refusal | None:
         """Read the body, decode it in a thread, and wait for the commit here."""
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _read_body(receive, self._max_request_size)
-            if body is None:
-                return None
-            arrived = route.counts.arrived()
-            loop = asyncio.get_running_loop()
-            threads = self._threads[request.encoding]
-            receipt = None
-            while receipt is None:
-                committed = await loop.run_in_executor(
-                    threads, self._decode, route.intake, body, request
-                )
-                with contextlib.suppress(FirstCopyFailedError):
-                    receipt = await asyncio.wrap_future(committed)
+            with self._admission.reserve(request.source, _first_bytes(request)) as room:
+                body = await self._read_body(receive, room)
+                if body is None:
+                    return None
+                arrived = route.counts.arrived()
+                receipt = await self._commit(route.intake, body, request, room)
         except TimeoutError:
             message = f"the body was not whole after {BODY_SECONDS:.0f} s"
             return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, 408, message)
@@ -170,12 +171,73 @@ class OtlpHttpApp:
         route.counts.acknowledged(receipt, arrived)
         return receipt
 
-    def _decode(self, intake: Intake, body: bytes, request: _Request) -> Future[Receipt]:
+    async def _read_body(self, receive: Receive, room: Reservation) -> bytes | None:
+        """The whole body, or None where the client goes away before its end.
+
+        Raises TooLargeError as soon as the limit is passed, UnavailableError where there is no
+        room for it or it keeps others waiting, and TimeoutError; the server drops what still
+        comes.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        look_up = begun + SLOW_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout_at(min(look_up, begun + BODY_SECONDS)):
+                    message = await receive()
+            except TimeoutError:
+                look_up = self._go_on_reading(loop.time(), begun)
+                continue
+            if message["type"] == "http.disconnect":
+                return None
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > self._max_request_size:
+                raise TooLargeError(self._max_request_size, "the body")
+            room.at_least(2 * size)  # the pieces, and what they are joined to
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if loop.time() > look_up:  # a slow body that never pauses for long
+                look_up = self._go_on_reading(loop.time(), begun)
+
+    def _go_on_reading(self, now: float, begun: float) -> float:
+        """When to look at a slow body again; raises where it has had its time."""
+        if now >= begun + BODY_SECONDS:
+            raise TimeoutError
+        if self._admission.pressed:
+            raise UnavailableError("a slow body kept others waiting", RETRY_AFTER_SECONDS)
+        return now + 1.0
+
+    async def _commit(
+        self, intake: Intake, body: bytes, request: _Request, room: Reservation
+    ) -> Receipt:
+        loop = asyncio.get_running_loop()
+        threads = self._threads[request.encoding]
+        while True:
+            committed = await loop.run_in_executor(
+                threads, self._decode, intake, body, request, room
+            )
+            with contextlib.suppress(FirstCopyFailedError):
+                return await asyncio.wrap_future(committed)
+
+    def _decode(
+        self, intake: Intake, body: bytes, request: _Request, room: Reservation
+    ) -> Future[Receipt]:
         if _CONTENT_ENCODINGS[request.content_encoding]:
-            body = inflate_gzip(body, self._max_request_size, members="many")
+            size = len(body)
+            body = inflate_gzip(
+                body,
+                self._max_request_size,
+                members="many",
+                grow=lambda inflated: room.at_least(size + inflated),
+            )
         if request.encoding is Encoding.JSON:
+            room.resize(len(body) + json_cost(body))
             body = intake.taken.from_json(body)
-        return intake.take(body, request.source)
+        return intake.take(body, request.source, room)
 
 
 class HttpReceiver:
@@ -191,9 +253,13 @@ class HttpReceiver:
         max_request_size: int,
         *,
         max_connections: int = 1000,
+        admission: Admission | None = None,
     ) -> None:
-        self._app = OtlpHttpApp(intakes, max_request_size)
-        self._server = HttpServer(self._app, host, port, "OTLP HTTP receiver", max_connections)
+        self._app = OtlpHttpApp(intakes, max_request_size, admission=admission)
+        limits = ConnectionLimits(max_header_bytes=_RECEIVER_HEADER_BYTES)
+        self._server = HttpServer(
+            self._app, host, port, "OTLP HTTP receiver", max_connections, limits=limits
+        )
 
     @property
     def port(self) -> int:
@@ -245,24 +311,9 @@ def _read_head(scope: Scope) -> _Request:
     )
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None where the client goes away before its end.
-
-    Raises TooLargeError as soon as the limit is passed; the server drops what still comes.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise TooLargeError(limit, "the body")
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+def _first_bytes(request: _Request) -> int:
+    """What a request holds before its body comes: more is asked for as it does."""
+    return min(request.content_length, _FIRST_BYTES)
 
 
 async def _refuse(send: Send, request: _Request, refusal: Refusal) -> None:

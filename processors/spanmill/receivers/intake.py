@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
-from typing import Literal
+from random import Random
+from typing import Final, Literal
 
 from spanmill.clock import Clock
 from spanmill.errors import UnavailableError
-from spanmill.journal.log import RETRY_AFTER_SECONDS, Entry, Journal, Record
+from spanmill.journal.log import RETRY_AFTER_SECONDS, Entry, Journal, Record, Signal
+from spanmill.receivers.admission import Reservation
 from spanmill.receivers.once import Known, Once
+from spanmill.receivers.request_cost import protobuf_cost
 from spanmill.receivers.signals import Decoded, TakenSignal, counted
 from spanmill.telemetry import Telemetry
 
 RequestSignal = Literal["traces", "metrics", "logs", "profiles"]
 """What a client wanted to send, as `spanmill_receiver_requests_total` names it."""
+
+_SPAN_COLUMNS: Final = 8
+"""Bytes that the columns of spans take for each byte on the wire, and the bytes themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,14 @@ class Intake:
         self._refused = telemetry.books_of(taken.signal).received
         self.clock = clock
         self._once = once
+        self._random = Random()
         self._waiting: set[Future[Receipt]] = set()
 
-    def take(self, body: bytes, source: str) -> Future[Receipt]:
+    def take(self, body: bytes, source: str, room: Reservation | None = None) -> Future[Receipt]:
         """Decode a request in this thread; the future ends once its items are committed.
 
+        `room` is resized to what the request takes while it is decoded, and then to what is left
+        of that: UnavailableError and OverBudgetError where it is not there.
         `source` is the client's identity: the one that it has proved, else its host address
         without the port. Raises UndecodableError and TooManyMessagesError. The future raises
         UnavailableError where the journal takes nothing now, and FirstCopyFailedError where the
@@ -66,12 +75,12 @@ class Intake:
         up waiting must not undo a commit.
         """
         if self._once is None or not body:
-            return self._take_new(body, source, b"")
+            return self._take_new(body, source, b"", room)
         key = self._once.key(self.taken.signal, source, body)
         claimed = self._once.claim(key)
         if claimed is None:
             try:
-                return self._take_new(body, source, key)
+                return self._take_new(body, source, key, room)
             except BaseException:
                 self._once.ended(key, None)
                 raise
@@ -83,16 +92,22 @@ class Intake:
             self._wait_for_first(claimed, answer, source)
         return answer
 
-    def take_whole(self, body: bytes, source: str) -> Receipt:
+    def take_whole(self, body: bytes, source: str, room: Reservation | None = None) -> Receipt:
         """Take a request and wait for its commit in this thread; raises all that `take` does."""
         while True:
             try:
-                return self.take(body, source).result()
+                return self.take(body, source, room).result()
             except FirstCopyFailedError:
                 continue
 
-    def _take_new(self, body: bytes, source: str, key: bytes) -> Future[Receipt]:
+    def _take_new(
+        self, body: bytes, source: str, key: bytes, room: Reservation | None
+    ) -> Future[Receipt]:
+        if room is not None:
+            room.resize(len(body) + protobuf_cost(self.taken.signal, body, self._random))
         decoded, warnings = self.taken.decode(body)
+        if room is not None and self.taken.signal is Signal.TRACES:
+            room.resize(min(room.held, len(body) * _SPAN_COLUMNS))
         receipt = self._receipt(decoded.rejected, warnings)
         answer: Future[Receipt] = Future()
         answer.set_running_or_notify_cancel()

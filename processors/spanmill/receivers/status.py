@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from spanmill.errors import (
+    OverBudgetError,
     TooLargeError,
     TooManyMessagesError,
     UnavailableError,
@@ -71,7 +72,7 @@ def refusal_of(error: Exception) -> Refusal:
     message = str(error)[:_MAX_MESSAGE]
     if isinstance(error, UndecodableError):
         return Refusal(grpc.StatusCode.INVALID_ARGUMENT, 400, message)
-    if isinstance(error, TooLargeError | TooManyMessagesError):
+    if isinstance(error, TooLargeError | TooManyMessagesError | OverBudgetError):
         return Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, 413, message)
     if isinstance(error, UnavailableError):
         return Refusal(grpc.StatusCode.UNAVAILABLE, 503, message, error.retry_after)
