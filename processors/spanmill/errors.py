@@ -53,6 +53,10 @@ class OverBudgetError(RequestError):
         self.budget = budget
 
 
+class UnauthenticatedError(RequestError):
+    """The client has not shown who it is; the message never repeats what it has shown."""
+
+
 class UnavailableError(RequestError):
     """The request can't be taken now; `retry_after` is in seconds."""
 
