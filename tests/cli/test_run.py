@@ -39,6 +39,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
             [sys.executable, "-m", "spanmill.cli.main", "run", "--config", str(file)],
             stderr=subprocess.PIPE,
             text=True,
+            cwd=tmp_path,
         )
         processes.append(process)
         return process
