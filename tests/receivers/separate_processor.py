@@ -19,6 +19,7 @@ class SeparateProcessor:
             "receivers": {"otlp": {"grpc": FREE, "http": FREE}},
             "exporters": {"prometheus": FREE},
             "log": {"format": "json"},
+            "state": {"directory": str(folder / "state")},
         }
         config.write_text(json.dumps(settings))
         self._process = subprocess.Popen(
