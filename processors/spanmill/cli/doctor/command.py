@@ -12,23 +12,23 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from spanmill.cli.doctor.access import bearer, scrape_site
 from spanmill.cli.doctor.book_checks import check_books
 from spanmill.cli.doctor.clock_checks import check_clock, check_lateness
 from spanmill.cli.doctor.destination_checks import check_destinations
 from spanmill.cli.doctor.disk_checks import check_disk, check_refusals
 from spanmill.cli.doctor.finding import Finding, Level, fail, ok
 from spanmill.cli.doctor.page import NoAnswerError, Site
-from spanmill.cli.doctor.port_checks import check_ports, reachable
+from spanmill.cli.doctor.port_checks import check_ports
 from spanmill.cli.doctor.process_checks import check_process
 from spanmill.cli.doctor.query_checks import check_grafana, check_jaeger, check_prometheus
 from spanmill.cli.doctor.samples import OWN, Samples
 from spanmill.clock import Clock, SystemClock
 from spanmill.config.load import load_config
+from spanmill.config.metrics_token import METRICS_AUTH_TOKEN
 from spanmill.config.model import Config
 
-_DEFAULT_URL: Final = "http://127.0.0.1:9464"
 _TEXT: Final = "text/plain; version=0.0.4"
-_TOKEN: Final = "METRICS_AUTH_TOKEN"
 _GRAFANA_TOKEN: Final = "GRAFANA_TOKEN"
 _SECTIONS: Final = ("service_graph", "percentiles", "exemplars")
 
@@ -45,17 +45,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--url",
-        help=f"the scrape endpoint (default: that of the configuration, or {_DEFAULT_URL}); "
-        f"{_TOKEN} in the environment is sent to it",
+        type=_url,
+        help=f"the scrape endpoint (default: that of the configuration); "
+        f"{METRICS_AUTH_TOKEN} in the environment is sent to it",
     )
-    add("--prometheus", metavar="URL", help="does Prometheus have what Grafana and Jaeger ask for?")
+    add(
+        "--prometheus",
+        metavar="URL",
+        type=_url,
+        help="does Prometheus have what Grafana and Jaeger ask for?",
+    )
     add(
         "--grafana",
         metavar="URL",
+        type=_url,
         help=f"does Grafana's data source find spanmill? {_GRAFANA_TOKEN} in the environment is "
         "sent to it",
     )
-    add("--jaeger", metavar="URL", help="does Jaeger's Monitor tab find rates?")
+    add("--jaeger", metavar="URL", type=_url, help="does Jaeger's Monitor tab find rates?")
     add(
         "--seconds",
         type=_seconds,
@@ -70,8 +77,13 @@ def run(arguments: argparse.Namespace) -> int:
     config = None
     if arguments.config is not None:
         config = load_config(arguments.config, os.environ).config
+    try:
+        site = scrape_site(arguments.url, config, os.environ)
+    except NoAnswerError as error:
+        print(fail("metrics", str(error), "make it readable for this user, too"))
+        return Level.FAIL.value
     visit = Visit(
-        site=Site(_url(arguments.url, config), _bearer(os.environ.get(_TOKEN))),
+        site=site,
         config=config,
         prometheus=arguments.prometheus,
         grafana=arguments.grafana,
@@ -111,7 +123,7 @@ class Visit:
         yield from check_process(now, version("spanmill"))
         yield from check_books(now)
         if self.config is not None:
-            yield from check_ports(self.config)
+            yield from check_ports(self.config, clock.time_ns() / 1e9)
         yield from check_refusals(before, now)
         yield from check_lateness(now)
         yield from check_destinations(before, now, self.config)
@@ -128,7 +140,8 @@ class Visit:
             yield fail(
                 "process",
                 f"nothing answers at {self.site.url}: {error}",
-                "start `spanmill run`, or name its scrape endpoint with --url",
+                "start `spanmill run`, or name its scrape endpoint with --url; one that starts "
+                "and still reads its journal takes the connection and says nothing",
             )
             return None
         if ready.status == 503:
@@ -149,7 +162,7 @@ class Visit:
         yield from check_clock(ready.headers.get("date"), clock.time_ns() / 1e9)
         samples = self._scrape()
         if isinstance(samples, str):
-            yield fail("metrics", samples, f"put the token of the scrape into {_TOKEN}")
+            yield fail("metrics", samples, f"put the token of the scrape into {METRICS_AUTH_TOKEN}")
             return None
         return samples
 
@@ -169,24 +182,12 @@ class Visit:
         ]
         spans = now.sum("spanmill_spans_received_total", outcome="accepted")
         if self.prometheus is not None:
-            yield from check_prometheus(Site(self.prometheus.rstrip("/")), off, spans)
+            yield from check_prometheus(Site(self.prometheus), off, spans)
         if self.grafana is not None:
-            headers = _bearer(environment.get(_GRAFANA_TOKEN))
-            yield from check_grafana(Site(self.grafana.rstrip("/"), headers))
+            headers = bearer(environment.get(_GRAFANA_TOKEN))
+            yield from check_grafana(Site(self.grafana, headers))
         if self.jaeger is not None:
-            yield from check_jaeger(Site(self.jaeger.rstrip("/")))
-
-
-def _url(given: str | None, config: Config | None) -> str:
-    if given is not None:
-        return given.rstrip("/")
-    if config is None:
-        return _DEFAULT_URL
-    return f"http://{reachable(config.exporters.prometheus.endpoint)}"
-
-
-def _bearer(token: str | None) -> dict[str, str]:
-    return {} if not token else {"authorization": f"Bearer {token}"}
+            yield from check_jaeger(Site(self.jaeger))
 
 
 def _seconds(text: str) -> float:
@@ -194,3 +195,9 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 60:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 60")
     return seconds
+
+
+def _url(text: str) -> str:
+    if not text.lower().startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} doesn't begin with http:// or https://")
+    return text.rstrip("/")

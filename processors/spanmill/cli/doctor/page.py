@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -35,10 +36,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One program's HTTP interface; `headers` go with every request."""
+    """One program's HTTP interface; `headers` go with every request.
+
+    `context` says what https:// trusts; without one that is what the system trusts.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    context: ssl.SSLContext | None = None
 
     def get(self, path: str, fields: Mapping[str, str] | None = None) -> Answer:
         """GET a path; raises NoAnswerError."""
@@ -53,7 +58,7 @@ class Site:
 
         The page may be a gigabyte: the other lines are dropped as they come.
         """
-        with urllib3.PoolManager() as pool:
+        with urllib3.PoolManager(ssl_context=self.context) as pool:
             try:
                 answer = pool.request(
                     "GET",
@@ -72,7 +77,7 @@ class Site:
 
     def _ask(self, method: str, path: str, **rest: Any) -> Answer:
         headers = {**self.headers, **rest.pop("headers", {})}
-        with urllib3.PoolManager() as pool:
+        with urllib3.PoolManager(ssl_context=self.context) as pool:
             try:
                 answer = pool.request(
                     method,
