@@ -111,7 +111,9 @@ class SlotRing:
 
     def restore(self, state: StateReader) -> None:
         """Take over a state; raises CheckpointError, and changes nothing, where it doesn't fit."""
-        state.same("length", self.length, "slots:")
+        length = state.integer("length")
+        if length != self.length:
+            raise state.error(f"its window has {length} slots, and here there are {self.length}")
         newest, given_up = state.value("newest"), state.value("given_up")
         if not {type(newest), type(given_up)} <= {int, type(None)}:
             raise state.error("the newest slot is no number")

@@ -112,11 +112,13 @@ class BusiestSeries:
 
     def restore(self, state: StateReader) -> None:
         """Take over a state; raises CheckpointError where it doesn't fit into `limit` rows."""
-        keys = read_labels(state, "labels", self.limit)
         rows = state.values("rows")
         used = len(rows) + len(state.values("free"))
-        if None in keys or len(keys) != len(rows) or used > self.limit:
+        if used > self.limit:
             raise state.error(f"it has {used} rows, and here there can be {self.limit}")
+        keys = read_labels(state, "labels", used)
+        if None in keys or len(keys) != len(rows):
+            raise state.error("its label sets don't have a row each")
         free = read_places(state, "free", rows, used)
         activity = read_spans(state, "activity", used)
         self._candidates.restore(state.part("candidates"))
