@@ -182,6 +182,8 @@ def _read_whole(
         segment.end_at = found.at + header.length
         durable = max(durable, header.durable)
     for gap in gaps:
+        if gap.end_at > gap.at:
+            footer.holes.append((gap.at, gap.end_at))
         recovered.damaged += _tell(segment, gap, gap.first < durable)
     if damage_at is not None and following is None:
         _log.info(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from spanmill.journal.record_format import (
@@ -51,17 +52,26 @@ class Damage:
 
 
 def scan(
-    source: Source, salt: int, start: int, limit: int, *, payloads: bool
+    source: Source,
+    salt: int,
+    start: int,
+    limit: int,
+    *,
+    payloads: bool,
+    holes: Mapping[int, int] = MappingProxyType({}),
 ) -> Iterator[Found | Damage]:
     """The records from `start` up to `limit`, and what lies between them where that is damaged.
 
     What follows the last record is not shown. Without `payloads` these are neither read nor
-    checked. Memory: the largest record and 1 MiB.
+    checked. `holes` are passed over in silence: where each begins, and where it ends. Memory: the largest record and 1 MiB.
     """
     window = _Window(source, limit, _WINDOW if payloads else _HEADERS_WINDOW)
     at = start
     damaged: int | None = None
     while at < limit:
+        if at in holes:
+            at = holes[at]
+            continue
         header = window.header(at, salt)
         if header is None or at + header.length > limit:
             if damaged is None:

@@ -78,7 +78,8 @@ def read_segment(
         if segment.cold:
             source = ColdSource(source, segment.footer.blocks)
         place = segment.place(position)
-        for found in scan(source, segment.head.salt, place, end_at, payloads=payloads):
+        holes = dict(segment.footer.holes)
+        for found in scan(source, segment.head.salt, place, end_at, payloads=payloads, holes=holes):
             if not isinstance(found, Found) or found.header.position >= position:
                 yield found
     finally:

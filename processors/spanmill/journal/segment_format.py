@@ -74,6 +74,7 @@ class Footer(msgspec.Struct):
 
     `end` is one more than the last position. `arrivals` are the lowest and the highest arrival.
     `positions` and `places` are the index: every so often a position and where its record begins.
+    `holes` are bytes in which a recovery found no intact record, and said so.
     `blocks` are those of a compressed segment: where each begins in the file, and the end.
     """
 
@@ -83,6 +84,7 @@ class Footer(msgspec.Struct):
     totals: dict[str, SignalTotals] = {}
     positions: list[int] = []
     places: list[int] = []
+    holes: list[tuple[int, int]] = []
     blocks: list[int] = []
 
     def take(
