@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 EXIT_FORCED: Final = 1
 _SWITCH_SECONDS: Final = 0.001
 """After how long a thread that computes lets others on: a scrape must not hold up requests."""
+_STACK_BYTES: Final = 1 << 20
+"""Of each thread: a limit of the process's data counts stacks whole, 8 MiB each as they come."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -42,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     allocator = Allocator()
     allocator.configure()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    threading.stack_size(_STACK_BYTES)
     loaded = load_config(arguments.config, os.environ)
     config = loaded.config
     configure_logging(config.log.level, config.log.format)
