@@ -33,6 +33,8 @@ class Failing:
         pass
 """
 
+FREE = {"endpoint": "127.0.0.1:0"}
+
 
 def requests(*customers: str) -> bytes:
     request = ExportTraceServiceRequest()
@@ -73,9 +75,12 @@ def test_one_that_fails_is_switched_off_and_the_others_and_the_forwarding_go_on(
     file = tmp_path / "failing.py"
     file.write_text(FAILING, encoding="utf-8")
     failing = {"name": "failing", "file": file, "max_failures": 2}
-    sink = start()
+    each_copy = {"receivers": {"otlp": {"grpc": FREE, "http": FREE, "once": None}}}
+    sink = start(**each_copy)
     endpoint = {"endpoint": f"http://127.0.0.1:{sink.ports['http']}"}
-    processor = start(processors=[failing, TENANTS], exporters={"otlp_traces": {"sink": endpoint}})
+    processor = start(
+        processors=[failing, TENANTS], exporters={"otlp_traces": {"sink": endpoint}}, **each_copy
+    )
     for _ in range(4):
         processor.send_grpc(requests("a"))
     samples = processor.scrape()

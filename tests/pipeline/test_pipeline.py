@@ -13,11 +13,11 @@ from spanmill.spans.batch import SpanBatch
 from waiting import Eventually
 
 
-def spans(count: int) -> bytes:
+def spans(count: int, name: str = "work") -> bytes:
     request = ExportTraceServiceRequest()
     scope = request.resource_spans.add().scope_spans.add()
     for number in range(1, count + 1):
-        span = scope.spans.add(name="work")
+        span = scope.spans.add(name=name)
         span.trace_id, span.span_id = b"t" * 16, number.to_bytes(8)
     return request.SerializeToString()
 
@@ -42,7 +42,7 @@ def test_a_processor_that_fails_loses_no_span_and_the_books_balance(
     monkeypatch.setattr(processor.pipeline._derivation._processors[0].processor, "observe", fail)
     with caplog.at_level(logging.ERROR):
         assert processor.send_grpc(spans(3)) == b""
-        assert processor.send_grpc(spans(3)) == b""
+        assert processor.send_grpc(spans(3, "more work")) == b""
     samples = processor.scrape()
     assert value(samples, "spanmill_processor_errors_total", processor="span_metrics") == 2
     assert value(samples, "spanmill_spans_accepted_total", outcome="filtered") == 6
