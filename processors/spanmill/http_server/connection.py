@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from spanmill.http_server.certificates import peer_name
+
+CLIENT_CERTIFICATE: Final = "spanmill.client_certificate"
+"""The extension in ASGI's scope that has the name in a client's certificate, if it showed one."""
 
 _BUSY: Final = b"too many connections\n"
 _HEADERS_TOO_LARGE: Final = b"the headers of this request are too large\n"
@@ -32,6 +37,12 @@ class ConnectionLimits:
     answer: float = 30.0
 
 
+class Cut(Protocol):
+    """A connection that waits, and can be cut."""
+
+    transport: asyncio.Transport
+
+
 class IdleConnections:
     """The connections that wait for a whole request header, the longest waiting first.
 
@@ -41,14 +52,14 @@ class IdleConnections:
 
     def __init__(self, max_connections: int) -> None:
         self._max_connections = max_connections
-        self._waiting: dict[LimitedConnection, None] = {}
+        self._waiting: dict[Cut, None] = {}
 
-    def add(self, connection: LimitedConnection) -> None:
+    def add(self, connection: Cut) -> None:
         """This one waits for a request from now on."""
         self._waiting.pop(connection, None)
         self._waiting[connection] = None
 
-    def discard(self, connection: LimitedConnection) -> None:
+    def discard(self, connection: Cut) -> None:
         """This one is busy, or gone."""
         self._waiting.pop(connection, None)
 
@@ -89,10 +100,16 @@ class LimitedConnection(HttpToolsProtocol):
         self._header_bytes = 0
         self._unparsed_bytes = 0
         self._in_headers = False
+        self._extensions: dict[str, Any] = {}
+        self._encrypted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn: a stream's transport is always an asyncio.Transport
         """Take the connection, or answer 503 where all the others are busy."""
         super().connection_made(transport)
+        ssl_object = transport.get_extra_info("ssl_object")
+        self._encrypted = ssl_object is not None
+        if ssl_object is not None and (name := peer_name(ssl_object)) is not None:
+            self._extensions = {CLIENT_CERTIFICATE: name}
         if not self._idle.make_room(len(self.connections)):
             self._answer_and_close(b"503 Service Unavailable", _BUSY, b"retry-after: 1\r\n")
             return
@@ -113,6 +130,8 @@ class LimitedConnection(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body or self._in_headers:
             return False
+        if self._encrypted:
+            return False  # asyncio's TLS can't stay half open
         cycle.keep_alive = False
         return True
 
@@ -132,6 +151,7 @@ class LimitedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the clock for the headers."""
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
         self._in_headers = True
         self._header_bytes = 0
         if self._header_deadline is None:

@@ -6,7 +6,9 @@ import asyncio
 import functools
 import logging
 import socket
+import ssl
 import threading
+from collections.abc import Callable
 from typing import cast
 
 import uvicorn
@@ -15,6 +17,7 @@ from spanmill.config.endpoints import ListenAddress
 from spanmill.errors import StartError, listen_failure
 from spanmill.http_server.asgi import App, Receive, Scope, Send
 from spanmill.http_server.connection import ConnectionLimits, IdleConnections, LimitedConnection
+from spanmill.http_server.handshake import TlsHandshake
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class HttpServer:
 
     `name` says in errors and logs what this server is ("scrape endpoint"). An exception that
     the application lets out is logged and answered with 500; the server goes on.
+    `contexts` is asked for the TLS context of each new connection; without it none is encrypted.
     """
 
     def __init__(
@@ -39,13 +43,16 @@ class HttpServer:
         max_connections: int = 1000,
         *,
         limits: ConnectionLimits | None = None,
+        contexts: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._name = name
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
-        self._server = _Server(_Guarded(app, name), limits or ConnectionLimits(), max_connections)
+        self._server = _Server(
+            _Guarded(app, name), limits or ConnectionLimits(), max_connections, contexts
+        )
 
     @property
     def port(self) -> int:
@@ -104,10 +111,19 @@ class HttpServer:
 class _Server(uvicorn.Server):
     """uvicorn's server, which tells when it serves and takes its deadline when it ends."""
 
-    def __init__(self, app: _Guarded, limits: ConnectionLimits, max_connections: int) -> None:
-        protocol = functools.partial(
-            LimitedConnection, limits=limits, idle=IdleConnections(max_connections)
+    def __init__(
+        self,
+        app: _Guarded,
+        limits: ConnectionLimits,
+        max_connections: int,
+        contexts: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
+        idle = IdleConnections(max_connections)
+        protocol: Callable[..., asyncio.Protocol] = functools.partial(
+            LimitedConnection, limits=limits, idle=idle
         )
+        if contexts is not None:
+            protocol = functools.partial(TlsHandshake, limits=limits, idle=idle, contexts=contexts)
         super().__init__(
             uvicorn.Config(
                 app,
