@@ -1,9 +1,9 @@
 """What a series costs: bytes by component at 250,000 label sets, and CPU a span as they grow.
 
-`python -m benchmarks.series` runs all in fresh processes of its own; `memory` or `time` after it
-runs one part. Requests are made in memory, as the decoder would give them; their groups have
-identities. Label sets are those of the span metrics with a dimension, one dialect (`tempo`:
-classic and native) and exemplars.
+`python -m benchmarks.series` runs all in fresh processes of its own; `memory`, `time` or
+`kept` after it runs one part. Requests are made in memory, as the decoder would give them; their
+groups have identities. Label sets are those of the span metrics with a dimension, one dialect
+(`tempo`: classic and native) and exemplars.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 from benchmarks.ingest.machine import describe
 from spanmill.clock import SystemClock
 from spanmill.config.span_metrics import BucketsConfig
+from spanmill.journal.state import decode_state, encode_state
 from spanmill.processors.span_metrics import SpanMetrics, SpanMetricsSettings
 from spanmill.series.exemplars import ExemplarPool
 from spanmill.series.names import SpanNames
@@ -163,6 +165,42 @@ def cpu() -> None:
         print(f"| {label_sets:,} | {figures[0]:.3f} | {figures[1]:.3f} |")
 
 
+def kept() -> None:
+    """What a checkpoint of the series costs: time under the lock, bytes, and time to restore."""
+    source = Source()
+    registry, processor = _processor(_LABEL_SETS)
+    for octave in range(_BUCKETS):
+        for begin in range(0, _LABEL_SETS, _REQUEST):
+            numbers = np.arange(begin, min(begin + _REQUEST, _LABEL_SETS))
+            processor.observe(source.request(numbers, octave, _BEGIN + octave))
+    held = []
+    for _ in range(5):
+        began = time.perf_counter()
+        states = {name: part.state() for name, part in registry.kept().items()}
+        held.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    bodies = {name: encode_state(state) for name, state in states.items()}
+    encoded = time.perf_counter() - began
+    began = time.perf_counter()
+    compressed = {name: zstandard.compress(body, 1) for name, body in bodies.items()}
+    compressing = time.perf_counter() - began
+    again, _ = _processor(_LABEL_SETS)
+    took = {}
+    for name, part in again.kept().items():
+        began = time.perf_counter()
+        part.restore(decode_state(bodies[name]))
+        took[name] = time.perf_counter() - began
+    size, small = (sum(map(len, each.values())) for each in (bodies, compressed))
+    print(f"{_LABEL_SETS:,} label sets, {_BUCKETS} populated classic buckets each, one dialect:\n")
+    print("| a checkpoint of the series | |\n|---|---:|")
+    print(f"| copy under the lock, longest of 5 | {max(held) * 1e3:.0f} ms |")
+    print(f"| written, without the lock | {encoded * 1e3:.0f} ms |")
+    print(f"| bytes a label set | {size / _LABEL_SETS:.0f} |")
+    print(f"| bytes a label set, zstd level 1 | {small / _LABEL_SETS:.0f} |")
+    print(f"| compressing | {compressing * 1e3:.0f} ms |")
+    print(f"| read and restored | {sum(took.values()) * 1e3:.0f} ms |\n")
+
+
 def _observed(source: Source, processor: SpanMetrics, label_sets: int, size: int) -> float:
     """The median CPU of requests whose spans are spread over the label sets, in µs a span."""
     random = np.random.default_rng(3)
@@ -184,7 +222,7 @@ def _resident() -> int:
 
 
 def _main() -> None:
-    parts = {"memory": memory, "time": cpu}
+    parts = {"memory": memory, "time": cpu, "kept": kept}
     if len(sys.argv) > 1:
         parts[sys.argv[1]]()
         return

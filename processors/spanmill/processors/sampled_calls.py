@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.series.counter import CounterColumn
+from spanmill.series.kept_counts import read_counts
 from spanmill.series.label_sets import LabelSets
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Family
+from spanmill.series.state_reader import StateReader
 
 _SPANS = Family(
     "spanmill_sampled_spans_total", "counter", "Spans that stand for several, by label set."
@@ -70,6 +75,16 @@ class _Sums:
 
     def values(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return self._column.values(rows) if self._column is not None else np.zeros(len(rows))
+
+    def kept(self, rows: npt.NDArray[np.int64]) -> State:
+        return {"sums": self._column.kept(rows) if self._column is not None else None}
+
+    def restoring(self, rows: npt.NDArray[np.int64], state: StateReader) -> Callable[[], None]:
+        sums = state.optional_part("sums")
+        if sums is None:
+            return lambda: None
+        values = read_counts(sums.part("values"), len(rows))
+        return lambda: self.add(rows, values)
 
 
 class _Roots:

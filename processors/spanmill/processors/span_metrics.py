@@ -108,6 +108,8 @@ class SpanMetrics:
         self._exemplars = (
             exemplars.histogram(self.label_sets, layouts_ns) if exemplars is not None else None
         )
+        if exemplars is not None:
+            registry.keep("exemplars", exemplars)
         for layout, dialect in enumerate(settings.dialects):
             if dialect == "tempo":
                 self._expose_tempo(registry, layout)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.series.label_sets import OVERFLOW_ROW
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Family, FamilySnapshot, LabelValues, Values
+from spanmill.series.state_reader import StateReader
 from spanmill.series.targets import Target, Targets
 from spanmill.spans.batch import SpanBatch
 
@@ -44,6 +47,7 @@ class TargetInfo:
         )
         self._info = _InfoColumn()
         self._label_sets.attach(self._info)
+        self._label_sets.keep("info", self._info)
         self._label_sets.watch(self)
         self._targets = Targets(_PlacedTarget)
         registry.expose_family(_FAMILY, self._snapshot)
@@ -102,6 +106,20 @@ class _InfoColumn:
     def reset(self, row: int) -> None:
         """Forget the labels of a row."""
         self.labels.pop(row, None)
+
+    def kept(self, rows: npt.NDArray[np.int64]) -> State:
+        """A copy of the labels of these rows."""
+        return {"labels": [self.labels.get(row, ()) for row in rows.tolist()]}
+
+    def restoring(self, rows: npt.NDArray[np.int64], state: StateReader) -> Callable[[], None]:
+        """What puts kept labels at these rows."""
+        try:
+            kept = msgspec.convert(state.value("labels"), list[InfoLabels])
+        except msgspec.ValidationError as error:
+            raise state.error(f"the labels are damaged: {error}") from error
+        if len(kept) != len(rows):
+            raise state.error(f"{len(kept)} label sets for {len(rows)} resources")
+        return lambda: self.labels.update(zip(rows.tolist(), kept, strict=True))
 
 
 class _PlacedTarget(Target):

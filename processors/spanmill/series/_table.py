@@ -231,6 +231,31 @@ class HistogramTable:
                     free(self._rows[rows[i]])
                     self._rows[rows[i]] = cython.NULL
 
+    def copy_rows(self, other: "HistogramTable", rows: cython.const[int64_t][::1]) -> None:
+        """Make rows 0 to s - 1, which are empty, copies of `rows` (s,) of a table of its kind."""
+        i: cython.Py_ssize_t
+        block: Block
+        size: cython.Py_ssize_t
+        status: cython.int = DONE
+        other._check_rows(rows, other._capacity)
+        if rows.shape[0] > self._capacity or other._counters != self._counters:
+            raise ValueError("the copy has no room, or another number of buckets")
+        with cython.nogil:
+            for i in range(rows.shape[0]):
+                block = other._rows[rows[i]]
+                if block == cython.NULL or self._rows[i] != cython.NULL:
+                    continue
+                size = cython.sizeof(Row) + classic_bytes(self._counters, block.classic_width)
+                size += cython.cast(cython.Py_ssize_t, block.held) << block.native_width
+                self._rows[i] = cython.cast(Block, malloc(size))
+                if self._rows[i] == cython.NULL:
+                    status = NO_MEMORY
+                    break
+                memcpy(self._rows[i], block, size)
+                self._bytes += self._size(block)
+        if status != DONE:
+            raise MemoryError
+
     def nbytes(self) -> int:
         """The memory of all rows, with what malloc adds to a block, and of the pointers to them."""
         return self._bytes + self._capacity * cython.sizeof(Block)

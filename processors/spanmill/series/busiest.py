@@ -8,7 +8,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
+from spanmill.series.kept_labels import kept_keys, read_labels
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.state_reader import StateReader
 
 FORGOTTEN: Final = 1 / 8
 """A key is forgotten when so much of one occurrence is left: after 3 half-lives without any."""
@@ -124,6 +127,44 @@ class Busiest:
         faded = held[self._counts[held] <= FORGOTTEN]
         self._drop(faded)
         return came[self._held[came]]
+
+    def kept(self, labels: int) -> State:
+        """A copy of all keys, of so many labels, with their slots and counts."""
+        slots = self.slots()
+        held = self._keys
+        keys: list[LabelValues] = [held[slot] or () for slot in slots.tolist()]
+        return {
+            "slots": slots.astype(np.int32),
+            "keys": kept_keys(keys, labels),
+            "counts": self._counts[slots],
+            "recent": self._recent[slots],
+            "came": self._came[slots],
+            "free": self._free[: self._free_count].astype(np.int32),
+            "error": self.error,
+        }
+
+    def read(self, state: StateReader, labels: int) -> list[LabelValues]:
+        """Take over kept keys, where there are none yet; returns them in the order of slots.
+
+        Raises CheckpointError where they don't fit.
+        """
+        slots = state.rows("slots", self.size)
+        keys = read_labels(state.part("keys"), labels)
+        free = state.others("free", slots, 0, self.size)
+        if len(keys) != len(slots):
+            raise state.error("a key has no slot")
+        shape = (len(slots),)
+        self._counts[slots] = state.array("counts", np.float64, shape)
+        self._recent[slots] = state.array("recent", np.int64, shape)
+        self._came[slots] = state.array("came", np.bool_, shape)
+        self.error = state.number("error")
+        self._held[slots] = True
+        self._free[: len(free)] = free
+        self._free_count = len(free)
+        for key, slot in zip(keys, slots.tolist(), strict=True):
+            self._slots[key] = slot
+            self._keys[slot] = key
+        return keys
 
     def slots(self) -> npt.NDArray[np.int64]:
         """The slots that have a key: int64 (n,)."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+from spanmill.journal.state import State
+from spanmill.series.state_reader import StateReader
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -28,6 +32,22 @@ class BulkColumn(Column, Protocol):
 
     def reset_rows(self, rows: npt.NDArray[np.int64]) -> None:
         """Do what `reset` does for each of these rows, int64 (m,), ascending."""
+        ...
+
+
+@runtime_checkable
+class KeptColumn(Protocol):
+    """A column that a restart brings back."""
+
+    def kept(self, rows: npt.NDArray[np.int64]) -> State:
+        """A copy of rows (n,), which later changes don't touch."""
+        ...
+
+    def restoring(self, rows: npt.NDArray[np.int64], state: StateReader) -> Callable[[], None]:
+        """What puts this state at rows (n,), which are empty, once there is room for them.
+
+        Raises CheckpointError, and changes nothing, where it doesn't fit.
+        """
         ...
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.series.column import grown
+from spanmill.series.kept_counts import kept_counts, read_counts
 from spanmill.series.label_sets import LabelSets
+from spanmill.series.state_reader import StateReader
 
 
 class CounterColumn:
@@ -33,6 +38,15 @@ class CounterColumn:
     def values(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """A copy of the values at these rows."""
         return self.cells[rows]
+
+    def kept(self, rows: npt.NDArray[np.int64]) -> State:
+        """A copy of the values at these rows."""
+        return {"values": kept_counts(self.cells[rows])}
+
+    def restoring(self, rows: npt.NDArray[np.int64], state: StateReader) -> Callable[[], None]:
+        """What puts kept values at these rows."""
+        values = read_counts(state.part("values"), len(rows))
+        return lambda: self.cells.__setitem__(rows, values)
 
     def nbytes(self) -> int:
         """The memory of all rows."""

@@ -9,8 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.series.hyperloglog import DistinctScan, DistinctWindow, error_ratio, estimate
+from spanmill.series.kept_labels import kept_keys, read_labels
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.state_reader import StateReader
 
 SERVICE_LABELS: Final = ("service", "service_name", "client", "job")
 SHOWN_SERVICES: Final = 5
@@ -92,7 +95,7 @@ class DemandWindow:
     """
 
     def __init__(self, names: tuple[str, ...], window_ns: int) -> None:
-        self._names = names
+        self.names: Final = names
         self._slot_ns = max(1, window_ns // (_SLOTS - 1))
         self.slot: int | None = None
         """The number of the current slot; None before the first tick."""
@@ -141,10 +144,48 @@ class DemandWindow:
             label_sets=label_sets,
             error_ratio=error_ratio(_PRECISION),
             service_error_ratio=error_ratio(_SERVICE_PRECISION),
-            labels=_labels(self._names, estimates[1:], examples),
+            labels=_labels(self.names, estimates[1:], examples),
             services=self._offenders(own, label_sets),
             examples=tuple(examples),
         )
+
+    def kept(self) -> State:
+        """A copy of all that was asked for, also of what waits to be sketched."""
+        waiting = [key for keys, _ in self._waiting for key in keys]
+        hashes = [part for _, part in self._waiting]
+        width = 1 + len(self.names)
+        return {
+            "slot": self.slot,
+            "own": self._own.kept(),
+            "window": self._window.kept(),
+            "examples": self._examples.kept(len(self.names)),
+            "services": [
+                {"name": name, **service.kept(len(self.names))}
+                for name, service in self._services.items()
+            ],
+            "waiting": kept_keys(waiting, len(self.names)),
+            "waiting_hashes": np.concatenate([*hashes, np.zeros((0, width), np.uint64)]),
+        }
+
+    def read(self, state: StateReader) -> None:
+        """Take over what was kept, where nothing is known yet.
+
+        Raises CheckpointError where it doesn't fit.
+        """
+        labels = len(self.names)
+        self.slot = None if state.value("slot") is None else state.integer("slot", -(2**63))
+        self._own.read(state.part("own"))
+        self._window.read(state.part("window"))
+        self._examples.read(state.part("examples"), labels)
+        for kept in state.parts("services"):
+            service = _Service(kept.integer("hash") % 2**64, 1 + labels)
+            service.read(kept, labels)
+            self._services[kept.text("name")] = service
+        if len(self._services) > _TRACKED_SERVICES:
+            raise state.error(f"{len(self._services)} services are told apart")
+        keys = read_labels(state.part("waiting"), labels)
+        hashes = state.array("waiting_hashes", np.uint64, (len(keys), 1 + labels))
+        self.add(keys, hashes)
 
     def _offenders(self, own: Own, demand: int) -> tuple[ServiceDemand, ...]:
         if self._service_label is None:
@@ -156,7 +197,7 @@ class DemandWindow:
             registers = np.maximum(service.window.union(), service.own.union())
             estimates = [round(estimate(sketch)) for sketch in registers]
             if estimates[0] >= demand * _OFFENDING_SHARE:
-                labels = _labels(self._names, estimates[1:], service.examples.keys())
+                labels = _labels(self.names, estimates[1:], service.examples.keys())
                 found.append(ServiceDemand(name, estimates[0], labels))
         found.sort(key=lambda service: (-service.label_sets, service.service))
         return tuple(found[:SHOWN_SERVICES])
@@ -219,6 +260,23 @@ class _Service:
         self.own = DistinctScan(_SERVICE_PRECISION, sketches)
         self.examples = _Examples()
 
+    def kept(self, labels: int) -> State:
+        """A copy of it."""
+        return {
+            "hash": int(self.hash),
+            "weight": self.weight,
+            "window": self.window.kept(),
+            "own": self.own.kept(),
+            "examples": self.examples.kept(labels),
+        }
+
+    def read(self, state: StateReader, labels: int) -> None:
+        """Take over what was kept."""
+        self.weight = state.number("weight")
+        self.window.read(state.part("window"))
+        self.own.read(state.part("own"))
+        self.examples.read(state.part("examples"), labels)
+
 
 class _Examples:
     """The label sets with the smallest hashes: a uniform sample of the distinct ones."""
@@ -236,6 +294,19 @@ class _Examples:
     def keys(self) -> list[LabelValues]:
         """The sample."""
         return list(self._by_hash.values())
+
+    def kept(self, labels: int) -> State:
+        """A copy of the sample."""
+        return {
+            "hashes": np.array(list(self._by_hash), np.uint64),
+            "keys": kept_keys(self.keys(), labels),
+        }
+
+    def read(self, state: StateReader, labels: int) -> None:
+        """Take over a sample."""
+        keys = read_labels(state.part("keys"), labels)
+        hashes = state.array("hashes", np.uint64, (len(keys),)).tolist()
+        self._by_hash = dict(zip(hashes, keys, strict=True))
 
     def clear(self) -> None:
         """Forget the sample."""

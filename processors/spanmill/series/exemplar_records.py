@@ -7,6 +7,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
+from spanmill.series.state_reader import StateReader
+
 RECORD: Final = np.dtype(
     [
         ("rank", np.uint64),
@@ -114,6 +117,20 @@ def lowest(records: Records, entries: npt.NDArray[np.int64], count: int) -> npt.
     tied = entries[rank == border]
     tied = tied[np.lexsort(_keys(records[tied]))]
     return np.concatenate((below, tied[: count - len(below)]))
+
+
+def kept_records(records: Records) -> State:
+    """Records as a kept state: an array for each field."""
+    return {name: np.ascontiguousarray(records[name]) for name in RECORD.names or ()}
+
+
+def read_records(state: StateReader, n: int) -> Records:
+    """So many records; raises CheckpointError where a field hasn't so many values."""
+    records = np.zeros(n, RECORD)
+    for name in RECORD.names or ():
+        column = records[name]
+        column[:] = state.array(name, column.dtype.type, column.shape)
+    return records
 
 
 def _keys(records: Records) -> tuple[npt.NDArray[Any], ...]:

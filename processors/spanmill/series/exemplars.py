@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.kernels import load_kernel
 from spanmill.series.exemplar_records import (
     NO_ENTRY,
@@ -18,17 +19,22 @@ from spanmill.series.exemplar_records import (
     best_by_slot,
     chosen,
     exceeds,
+    kept_records,
     lowest,
     put,
     ranks,
+    read_records,
     second_of,
 )
 from spanmill.series.label_sets import LabelSets, grown
 from spanmill.series.packed_exemplars import PackedExemplars
+from spanmill.series.state_reader import VERSION, StateReader
 from spanmill.series.trace_sampling import TraceSampler
 
 MAX_AGE_NS: Final = 300 * 1_000_000_000
 """How long an exemplar stays that nothing replaces; by then many scrapes have seen it."""
+
+_VERSION: Final = 1  # of the kept state
 
 
 class ExemplarPool:
@@ -59,6 +65,7 @@ class ExemplarPool:
         self._limit = max_exemplars
         self._max_age_ns = max_age_ns
         self._ratio = kept_ratio
+        self._salt = hash_salt
         self._sampler = TraceSampler(kept_ratio, hash_salt)
         capacity = max_exemplars + max(1, max_exemplars // 4)
         # The record NO_ENTRY has the rank that an observation must reach for a place.
@@ -84,6 +91,55 @@ class ExemplarPool:
         held = self._records["owner"] != NO_OWNER
         old = self._records["time"] <= now_ns - self._max_age_ns
         self._release(np.flatnonzero(held & old))
+
+    def state(self) -> State:
+        """A copy of all exemplars and of the entries that they have."""
+        held = np.flatnonzero(self._records["owner"] != NO_OWNER)
+        return {
+            VERSION: _VERSION,
+            **self._settings(),
+            "entries": held.astype(np.int32),
+            "free": self._free[: self._free_count].astype(np.int32),
+            "least_rank": int(self._records["rank"][NO_ENTRY]),
+            "records": kept_records(self._records.take(held)),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over exemplars, where there are none yet; their label sets were restored before.
+
+        Raises CheckpointError, and changes nothing, where the settings or the buckets are others,
+        or an exemplar has no series.
+        """
+        kept = StateReader("exemplars", state)
+        kept.version(_VERSION)
+        for name, own in self._settings().items():
+            kept.same(name, own, name)
+        entries = kept.rows("entries", len(self._records))
+        free = kept.others("free", entries, NO_ENTRY + 1, len(self._records))
+        least_rank = kept.integer("least_rank")
+        records = read_records(kept.part("records"), len(entries))
+        owners, slots = records["owner"], records["slot"]
+        if not np.isin(owners, [histogram.number for histogram in self._histograms]).all():
+            raise kept.error("an exemplar is of no histogram")
+        mine = [(histogram, owners == histogram.number) for histogram in self._histograms]
+        for histogram, its in mine:
+            if not histogram.are_places(slots[its]):
+                raise kept.error("an exemplar has no series, or two exemplars have one place")
+        put(self._records, entries, records)
+        self._records["rank"][NO_ENTRY] = least_rank
+        self._free[: len(free)] = free
+        self._free_count = len(free)
+        for histogram, its in mine:
+            histogram.entries[slots[its]] = entries[its]
+
+    def _settings(self) -> State:
+        return {
+            "max_exemplars": self._limit,
+            "max_age_ns": self._max_age_ns,
+            "kept_ratio": self._ratio,
+            "hash_salt": self._salt,
+            "bounds_ns": [histogram.bounds_ns() for histogram in self._histograms],
+        }
 
     def ranks(
         self,
@@ -199,6 +255,7 @@ class HistogramExemplars:
         self.number: Final = number
         self.entries = np.zeros(0, np.int32)
         self._pool = pool
+        self._label_sets = label_sets
         layouts = [np.asarray(layout, np.uint64) for layout in layouts_ns]
         self._bounds = np.unique(np.concatenate(layouts))
         self._buckets = len(self._bounds) + 1
@@ -311,6 +368,17 @@ class HistogramExemplars:
             values=records["duration"].astype(np.float64) / unit_ns,
             seconds=records["time"] / 1e9,
         )
+
+    def bounds_ns(self) -> list[int]:
+        """The bounds of the finest buckets, in nanoseconds."""
+        bounds: list[int] = self._bounds.tolist()
+        return bounds
+
+    def are_places(self, slots: npt.NDArray[np.int64]) -> bool:
+        """Whether these are places of series that exist, each once."""
+        shown, _ = self._label_sets.shown()
+        exist = bool(np.isin(slots // self._buckets, shown).all())
+        return exist and len(np.unique(slots)) == len(slots)
 
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` rows; new ones are empty."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.kernels import load_kernel
 from spanmill.series.counter import CounterColumn
 from spanmill.series.histogram_arrays import HistogramArrays
-from spanmill.series.histogram_state import HistogramState, HistogramStorage
+from spanmill.series.histogram_state import (
+    HistogramState,
+    HistogramStorage,
+    kept_histograms,
+    read_histograms,
+)
 from spanmill.series.histogram_table import CompactHistograms
 from spanmill.series.label_sets import LabelSets
 from spanmill.series.snapshot import Histograms
+from spanmill.series.state_reader import StateReader
 
 
 class HistogramColumn:
@@ -111,6 +118,36 @@ class HistogramColumn:
         """
         state.check(len(rows), self._buckets, self._has_native)
         self._counts.merge_state(rows, state)
+
+    def kept(self, rows: npt.NDArray[np.int64]) -> State:
+        """A copy of these rows, and how they are counted."""
+        return {
+            "layouts_ns": [list(layout) for layout in self.layouts_ns()],
+            "native": self._has_native,
+            "counts": kept_histograms(self._counts.copy(rows), len(rows)),
+        }
+
+    def restoring(self, rows: npt.NDArray[np.int64], state: StateReader) -> Callable[[], None]:
+        """What puts kept counts, of whichever storage, at these rows, which are empty."""
+        state.same("layouts_ns", self.layouts_ns(), "the buckets (ns)")
+        state.same("native", self._has_native, "native histograms:")
+        parts = state.parts("counts")
+        # Checked now, and read again when it is time: all of it at once would take much memory.
+        counted = sum(len(counts.sums) for counts in self._read(parts))
+        if counted != len(rows):
+            raise state.error(f"{counted} histograms for {len(rows)} series")
+
+        def restore() -> None:
+            begin = 0
+            for counts in self._read(parts):
+                end = begin + len(counts.sums)
+                self._counts.put(rows[begin:end], counts)
+                begin = end
+
+        return restore
+
+    def _read(self, parts: Sequence[StateReader]) -> Iterator[HistogramState]:
+        return read_histograms(parts, self._buckets, native=self._has_native)
 
     def snapshot(
         self, rows: npt.NDArray[np.int64], layout: int, unit_ns: int, native: bool

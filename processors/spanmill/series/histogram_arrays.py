@@ -67,6 +67,20 @@ class HistogramArrays:
         if self._native is not None and state.native is not None:
             self._native.merge_packed(rows, state.native)
 
+    def copy(self, rows: npt.NDArray[np.int64]) -> HistogramArrays:
+        """A copy of these rows, as rows 0 to s - 1 of a storage of its own."""
+        copied = HistogramArrays(self._bounds, self._native is not None)
+        copied._buckets, copied._sums = self._buckets[rows], self._sums[rows]
+        copied._native = self._native.copy(rows) if self._native is not None else None
+        return copied
+
+    def put(self, rows: npt.NDArray[np.int64], state: HistogramState) -> None:
+        """Put a state that was checked at rows (s,), which are empty, each once."""
+        self._sums[rows] = state.sums
+        self._buckets[rows] = state.bucket_counts
+        if self._native is not None and state.native is not None:
+            self._native.put_packed(rows, state.native)
+
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` rows; new ones are empty."""
         self._buckets = grown(self._buckets, capacity)

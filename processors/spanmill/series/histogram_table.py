@@ -24,6 +24,8 @@ class CompactHistograms:
     """
 
     def __init__(self, kernel: ModuleType, bounds: npt.NDArray[np.uint64], native: bool) -> None:
+        self._kernel = kernel
+        self._bounds = bounds
         self._table = kernel.HistogramTable(bounds, MANTISSA_BOUNDS, native)
         self._buckets = len(bounds) + 1
         self._native = native
@@ -62,6 +64,17 @@ class CompactHistograms:
             counts=np.zeros(0),
         )
         self._table.add(rows, **_arrays(state, state.native or nothing))
+
+    def copy(self, rows: npt.NDArray[np.int64]) -> CompactHistograms:
+        """A copy of these rows, as rows 0 to s - 1 of a storage of its own: block by block."""
+        copied = CompactHistograms(self._kernel, self._bounds, self._native)
+        copied._table.grow(len(rows))
+        copied._table.copy_rows(self._table, rows)
+        return copied
+
+    def put(self, rows: npt.NDArray[np.int64], state: HistogramState) -> None:
+        """Put a state that was checked at rows (s,), which are empty, each once."""
+        self.merge_state(rows, state)
 
 
 def _arrays(state: HistogramState, native: PackedNative) -> dict[str, npt.NDArray[Any]]:

@@ -7,6 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
+from spanmill.series.state_reader import StateReader
+
 _HASH_BITS: Final = 64
 _AT_ONCE: Final = 2_048  # rows: what is needed meanwhile stays below a megabyte
 _ALPHA: Final = 0.5 / np.log(2)  # the estimator's constant for many registers
@@ -71,6 +74,18 @@ class DistinctWindow:
         turned = np.roll(other._registers, self._current - other._current, axis=0)
         np.maximum(self._registers, turned, out=self._registers)
 
+    def kept(self) -> State:
+        """A copy of the sketches of all slots."""
+        return {"registers": self._registers.copy(), "current": self._current}
+
+    def read(self, state: StateReader) -> None:
+        """Take over kept sketches; raises CheckpointError where they are of another shape."""
+        current = state.integer("current")
+        if current >= len(self._registers):
+            raise state.error(f"the current slot is {current}")
+        self._registers = _registers(state, self._registers.shape)
+        self._current = current
+
     def union(self) -> Registers:
         """A copy of the sketches over the whole window: uint8 (sketches, 2^precision)."""
         merged: Registers = self._registers.max(axis=0)
@@ -94,10 +109,25 @@ class DistinctScan:
             self._registers[0] = self._registers[1]
             self._registers[1] = 0
 
+    def kept(self) -> State:
+        """A copy of the sketches of both rounds."""
+        return {"registers": self._registers.copy()}
+
+    def read(self, state: StateReader) -> None:
+        """Take over kept sketches; raises CheckpointError where they are of another shape."""
+        self._registers = _registers(state, self._registers.shape)
+
     def union(self) -> Registers:
         """A copy of the sketches: uint8 (sketches, 2^precision)."""
         merged: Registers = self._registers.max(axis=0)
         return merged
+
+
+def _registers(state: StateReader, shape: tuple[int, ...]) -> Registers:
+    registers = state.array("registers", np.uint8, shape)
+    if int(registers.max(initial=0)) > _HASH_BITS + 1:
+        raise state.error("a register of a sketch is larger than any hash makes it")
+    return registers.copy()
 
 
 def _sigma(x: float) -> float:

@@ -81,6 +81,11 @@ class RowHashes:
         self._label_sets[rows] = hashes[:, 0]
         self._values[rows] = hashes[:, 1:]
 
+    def known(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """At which of these rows the hash is known: bool (n,)."""
+        known: npt.NDArray[np.bool_] = self._label_sets[rows] != 0
+        return known
+
     def of_label_sets(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
         """The hashes of the label sets at these rows: uint64 (n,), 0 where they aren't known."""
         return self._label_sets[rows]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spanmill.series.column import grown
+from spanmill.series.kept_labels import LabelArray
 from spanmill.series.snapshot import LabelValues
 
 NO_ROW: Final = 0
@@ -83,6 +84,26 @@ class LabelRows:
             found.extend(map(tuple, chunk[part].tolist()))
         return found
 
+    def values(self, rows: npt.NDArray[np.int64]) -> list[LabelArray]:
+        """A copy of the label values at these rows, which have some, in parts: (n, labels)."""
+        nothing = np.empty((0, self._labels), np.object_)
+        return [nothing, *(chunk[part] for chunk, part in self._by_chunk(rows))]
+
+    def put_all(self, rows: npt.NDArray[np.int64], keys: Sequence[LabelValues]) -> None:
+        """Keep n different label sets of interned texts at rows (n,), ascending; all are empty."""
+        last = int(rows[-1]) if len(rows) else NO_ROW
+        while len(self._chunks) <= last >> _CHUNK_BITS:
+            self._add_chunk()
+        self._hashes[rows] = [hash(key) or 1 for key in keys]
+        begin = 0
+        for chunk, part in self._by_chunk(rows):
+            if self._labels:
+                chunk[part] = keys[begin : begin + len(part)]
+            begin += len(part)
+        tables = self._hashes[rows] % _TABLES
+        for which in range(_TABLES):
+            self._lay_out(which, rows[tables == which])
+
     def nbytes(self) -> int:
         """The memory of it, without the texts."""
         chunks = sum(chunk.nbytes for chunk in self._chunks)
@@ -125,7 +146,10 @@ class LabelRows:
         rows = np.unique(np.frombuffer(self._tables[which], np.int32)).astype(np.int64)
         hashes = self._hashes[rows]
         # Places of rows that lead nowhere, or that another table's label set has now.
-        rows = rows[(hashes != 0) & (hashes % _TABLES == which)]
+        self._lay_out(which, rows[(hashes != 0) & (hashes % _TABLES == which)])
+
+    def _lay_out(self, which: int, rows: npt.NDArray[np.int64]) -> None:
+        """Make a table of these rows."""
         places = max(_FIRST_PLACES, 1 << (2 * len(rows)).bit_length())
         wanted = (self._hashes[rows] >> 6) & (places - 1)
         order = np.argsort(wanted, kind="stable")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.series.column import BulkColumn, Column, RowWatcher, Stamps, grown
 from spanmill.series.demand import Demand
+from spanmill.series.growing_rows import FREE, HELD, LEAVING, OVERFLOW_ROW, GrowingRows
+from spanmill.series.kept_labels import kept_labels, read_labels
 from spanmill.series.label_hashes import RowHashes
 from spanmill.series.label_rows import NO_ROW, LabelRows
 from spanmill.series.limits import HALF_LIVES, Holders, Tail
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.state_reader import VERSION, StateReader
 
 __all__ = ["OVERFLOW_ROW", "BulkColumn", "Column", "LabelSets", "RowWatcher", "grown"]
-
-OVERFLOW_ROW: Final = 0
-"""The row of the overflow series; it exists from the first label set that finds no room."""
 
 LEAVING_NS: Final = 120 * 1_000_000_000
 """How long a label set that lost its place is still shown: longer than scrapes are apart."""
@@ -29,14 +29,11 @@ REMOVED_SHARE: Final = 1 / 16
 
 FEWEST_REMOVED: Final = 1_024
 
-_FIRST_CAPACITY = 64
 _REMEMBERED = 8_192
-
-# What a row is: without a series, owned by its label set, or shown for a while after that.
-_FREE, _HELD, _LEAVING = range(3)
+_VERSION: Final = 1  # of the kept state
 
 
-class LabelSets:
+class LabelSets(GrowingRows):
     """The label sets of a group of families, each at a row that its columns share.
 
     At most `limit` label sets exist at a time; those that find no room share the overflow row. A
@@ -50,33 +47,21 @@ class LabelSets:
     Without a timeout nothing ever changes places.
 
     A tick does a bounded piece of work, since nothing is received meanwhile: what is due beyond
-    REMOVED_SHARE disappears at the next ticks, rows in ascending order. Arrays grow before they
-    are full, one column a call.
+    REMOVED_SHARE disappears at the next ticks, rows in ascending order.
 
-    Memory: 33 bytes a row, those of `LabelRows`, 2 MB for 8,192 label sets that were looked up
+    Memory: that of `GrowingRows` and `LabelRows`, 2 MB for 8,192 label sets that were looked up
     lately, and `Tail` from the first one that finds no room. At a tick a fiftieth of the limit can
     change, so at most about a quarter as many rows are leaving.
     """
 
     def __init__(self, names: tuple[str, ...], limit: int, idle_timeout_ns: int | None) -> None:
+        super().__init__(limit)
         self.names = names
-        self.limit = limit
         self._idle_timeout_ns = idle_timeout_ns
         self._label_rows = LabelRows(len(names))
         self._remembered: dict[LabelValues, int] = {}
         self._held = 0
-        self._next_row = 1
-        self._free = array("i")
-        self._columns: list[Column] = []
-        self._ungrown: list[Column] = []
         self._watchers: list[RowWatcher] = []
-        self._capacity = self._larger = _FIRST_CAPACITY
-        self._state = np.zeros(self._capacity, np.uint8)
-        self._created = np.zeros(self._capacity, np.int64)
-        self._last_used = np.zeros(self._capacity, np.int64)
-        # Spans since the last tick, whole numbers, and those before it, of which older count less.
-        self._recent = np.zeros(self._capacity, np.int64)
-        self._traffic = np.zeros(self._capacity)
         self._ticked_ns = 0
         self._by_traffic = False
         self._tail: Tail | None = None
@@ -86,11 +71,6 @@ class LabelSets:
 
     def __len__(self) -> int:
         return self._held
-
-    def attach(self, column: Column) -> None:
-        """Give every row a place in this column."""
-        column.grow(self._larger)
-        self._columns.append(column)
 
     def watch(self, watcher: RowWatcher) -> None:
         """Tell `watcher` of every row that its label set no longer owns."""
@@ -155,30 +135,6 @@ class LabelSets:
         spans = self._recent[rows] + np.rint(self._traffic[rows]).astype(np.int64)
         return Stamps(self._created[rows], self._last_used[rows], spans)
 
-    def live_rows(self) -> npt.NDArray[np.int64]:
-        """The rows that have a series now, in the order of their creation stamps."""
-        rows, created = self.shown()
-        return rows[np.argsort(created, kind="stable")]
-
-    def shown(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The rows that have a series now, ascending, and when each began: int64 (n,), in ns."""
-        rows = np.flatnonzero(self._state)
-        return rows, self._created[rows]
-
-    def still_shown(
-        self, rows: npt.NDArray[np.int64], created_ns: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_]:
-        """Which of these rows still have the series that began then: bool (n,)."""
-        same: npt.NDArray[np.bool_] = (self._state[rows] != _FREE) & (
-            self._created[rows] == created_ns
-        )
-        return same
-
-    def owned(self) -> npt.NDArray[np.int64]:
-        """The rows that belong to their label sets now, ascending: int64 (n,)."""
-        rows = np.flatnonzero(self._state == _HELD)
-        return rows[1:] if self._state[OVERFLOW_ROW] else rows
-
     def labels(self, rows: npt.NDArray[np.int64]) -> list[LabelValues | None]:
         """The label values of these rows; None for the overflow row."""
         found: list[LabelValues | None] = []
@@ -189,10 +145,6 @@ class LabelSets:
             begin = position + 1
         found.extend(self._label_rows.labels(rows[begin:]))
         return found
-
-    def created_seconds(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """When each of these rows began, seconds since the Unix epoch."""
-        return self._created[rows] / 1e9
 
     def expire(self, now_ns: int) -> int:
         """Let time pass: remove what was idle for too long, give rows to the busiest.
@@ -220,6 +172,55 @@ class LabelSets:
         total = float(traffic.sum())
         return float(traffic[OVERFLOW_ROW]) / total if total else 0.0
 
+    def state(self) -> State:
+        """A copy of all label sets and of the columns that are kept."""
+        rows = self._own_rows()
+        return {
+            VERSION: _VERSION,
+            "label_names": list(self.names),
+            "limit": self.limit,
+            "idle_timeout_ns": self._idle_timeout_ns,
+            **self._rows_state(),
+            "labels": kept_labels(self._label_rows.values(rows)),
+            "ticked_ns": self._ticked_ns,
+            "by_traffic": self._by_traffic,
+            "exchanged": self.exchanged,
+            "tail": self._tail.kept() if self._tail is not None else None,
+            "hashed": self._row_hashes.known(rows) if self._row_hashes is not None else None,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over label sets, rows and columns, where there are none yet.
+
+        With another limit or timeout, who found no room is forgotten: that is estimated anew.
+        Raises CheckpointError, and changes nothing, where labels or columns are others.
+        """
+        kept = StateReader(f"the label sets of ({', '.join(self.names)})", state)
+        kept.version(_VERSION)
+        kept.same("label_names", self.names, "the labels")
+        restore_rows = self._rows_restoring(kept)
+        rows = kept.rows("rows", kept.integer("next_row"))
+        rows = rows[rows != OVERFLOW_ROW]
+        labels = read_labels(kept.part("labels"), len(self.names))
+        if len(labels) != len(rows):
+            raise kept.error("a label set has no row")
+        ticked_ns, by_traffic = kept.integer("ticked_ns"), kept.flag("by_traffic")
+        exchanged = kept.integer("exchanged")
+        tail = hashes = None
+        if kept.value("tail") is not None and self._limited_as(kept):
+            tail, hashes = self._new_tail(self._idle_timeout_ns or 0)
+            tail.read(kept.part("tail"))
+            hashed = rows[kept.array("hashed", np.bool_, rows.shape)]
+        restore_rows()
+        self._label_rows.put_all(rows, labels)
+        self._held = len(self.owned())
+        self._ticked_ns, self._by_traffic, self.exchanged = ticked_ns, by_traffic, exchanged
+        if tail is not None and hashes is not None:
+            self.attach(hashes)
+            self._tail, self._row_hashes = tail, hashes
+            if len(hashed):
+                hashes.put(hashed, tail.hashes(self._label_rows.labels(hashed)))
+
     def nbytes(self) -> int:
         """The memory of the label sets themselves: neither columns nor texts nor `Tail`."""
         arrays = (self._state, self._created, self._last_used, self._recent, self._traffic)
@@ -232,7 +233,7 @@ class LabelSets:
     def _row(self, key: LabelValues, now_ns: int) -> int:
         """The row of a label set that isn't remembered, made where it is new."""
         row = self._label_rows.find(key)
-        if row == NO_ROW or self._state[row] == _LEAVING:
+        if row == NO_ROW or self._state[row] == LEAVING:
             row = self._admit(key, row, now_ns)
         if row != OVERFLOW_ROW:
             if len(self._remembered) >= _REMEMBERED:
@@ -251,11 +252,26 @@ class LabelSets:
         if not len(positions):
             return
         if self._tail is None:
-            self._row_hashes = RowHashes(len(self.names))
+            self._tail, self._row_hashes = self._new_tail(idle_timeout_ns)
             self.attach(self._row_hashes)
-            self._tail = Tail(self.names, self.limit, idle_timeout_ns, self._row_hashes)
         spans = counts[positions] if counts is not None else np.ones(len(positions), np.int64)
         self._tail.add([keys[i] for i in positions.tolist()], spans)
+
+    def _new_tail(self, idle_timeout_ns: int) -> tuple[Tail, RowHashes]:
+        row_hashes = RowHashes(len(self.names))
+        return Tail(self.names, self.limit, idle_timeout_ns, row_hashes), row_hashes
+
+    def _limited_as(self, kept: StateReader) -> bool:
+        """Whether a state was written under the same limits."""
+        return (kept.value("limit"), kept.value("idle_timeout_ns")) == (
+            self.limit,
+            self._idle_timeout_ns,
+        )
+
+    def _own_rows(self) -> npt.NDArray[np.int64]:
+        """The rows that have a label set's series, ascending."""
+        rows: npt.NDArray[np.int64] = np.flatnonzero(self._state[1:]) + 1
+        return rows
 
     def _end_overflow(self) -> None:
         assert self._row_hashes is not None, "it is there as long as the tail is"
@@ -284,7 +300,7 @@ class LabelSets:
             return
         demoted = exchange.demoted
         keys, traffic = self._label_rows.labels(demoted), self._traffic[demoted]
-        self._state[demoted] = _LEAVING
+        self._state[demoted] = LEAVING
         self._last_used[demoted] = now_ns
         self._traffic[demoted] = 0.0
         self._held -= len(demoted)
@@ -306,55 +322,11 @@ class LabelSets:
             row = self._free_row()
             self._label_rows.put(row, key)
             self._begin(row, now_ns)
-        self._state[row] = _HELD
+        self._state[row] = HELD
         self._held += 1
         if self._tail is not None:
             self._traffic[row] = self._tail.admitted(key)
         return row
-
-    def _begin(self, row: int, now_ns: int) -> None:
-        self._state[row] = _HELD
-        self._created[row] = self._last_used[row] = now_ns
-
-    def _free_row(self) -> int:
-        if self._free:
-            return self._free.pop()
-        row = self._next_row
-        self._next_row += 1
-        if row == self._capacity:
-            self._plan_growth()
-            while self._larger > self._capacity:
-                self._grow_one()
-        elif row > self._capacity - self._capacity // 4 and self._capacity < self._most_rows():
-            self._plan_growth()
-        return row
-
-    def _most_rows(self) -> int:
-        """More rows there are only where ticks come faster than usual."""
-        return self.limit + self.limit // 4 + _FIRST_CAPACITY
-
-    def _plan_growth(self) -> None:
-        if self._larger > self._capacity:
-            return
-        most, twice = self._most_rows(), 2 * self._capacity
-        if self._capacity >= most:
-            self._larger = self._capacity + self._capacity // 8
-        else:
-            # A last step that would be a small one is made together with the one before.
-            self._larger = most if most <= twice + twice // 2 else twice
-        self._ungrown = list(self._columns)
-
-    def _grow_one(self) -> None:
-        """Grow one column, or after the last of them the arrays of the label sets themselves."""
-        if self._ungrown:
-            self._ungrown.pop().grow(self._larger)
-            return
-        self._capacity = self._larger
-        self._state = grown(self._state, self._capacity)
-        self._created = grown(self._created, self._capacity)
-        self._last_used = grown(self._last_used, self._capacity)
-        self._recent = grown(self._recent, self._capacity)
-        self._traffic = grown(self._traffic, self._capacity)
 
     def _remove_due(self, now_ns: int, idle_timeout_ns: int) -> int:
         """Remove who left long enough ago and, returned, how many were idle for too long."""
@@ -362,8 +334,8 @@ class LabelSets:
         most = max(FEWEST_REMOVED, int(self.limit * REMOVED_SHARE))
         # After a clock was set back nobody waits until it has caught up.
         over = (used <= now_ns - LEAVING_NS) | (used > now_ns)
-        left = np.flatnonzero((state == _LEAVING) & over)[:most]
-        idle = np.flatnonzero((state == _HELD) & (used <= now_ns - idle_timeout_ns))
+        left = np.flatnonzero((state == LEAVING) & over)[:most]
+        idle = np.flatnonzero((state == HELD) & (used <= now_ns - idle_timeout_ns))
         idle = idle[: most - len(left)]
         self._held -= int(np.count_nonzero(idle != OVERFLOW_ROW))
         self._remove(np.sort(np.concatenate((left, idle))))
@@ -372,7 +344,7 @@ class LabelSets:
     def _remove(self, rows: npt.NDArray[np.int64]) -> None:
         if not len(rows):
             return
-        self._state[rows] = _FREE
+        self._state[rows] = FREE
         self._recent[rows] = 0
         self._traffic[rows] = 0.0
         for column in self._columns:

@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.state import State
 from spanmill.series.busiest import Busiest
 from spanmill.series.demand import Demand, DemandWindow, Own
 from spanmill.series.foremost import foremost, ranks_of
+from spanmill.series.kept_labels import kept_keys, read_labels
 from spanmill.series.label_hashes import LabelHasher, RowHashes
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.state_reader import StateReader
 
 HALF_LIVES: Final = 3
 """The idle timeout in half-lives of traffic: one span is forgotten when its series would be."""
@@ -154,6 +158,44 @@ class Tail:
             promoted=[self._busiest.key(slot) for slot in [*promoted.tolist(), *exchanged]],
         )
 
+    def hashes(self, keys: Sequence[LabelValues]) -> npt.NDArray[np.uint64]:
+        """The hashes of label sets and of their values."""
+        return self._hasher.hashes(keys)
+
+    def kept(self) -> State:
+        """A copy of all of it, but for the hashes, which are made anew."""
+        leading = list(self._leading_since)
+        labels = len(self._window.names)
+        return {
+            "busiest": self._busiest.kept(labels),
+            "noted": self._noted.copy(),
+            "rounds": self._rows.kept(),
+            "window": self._window.kept(),
+            "leading": kept_keys(leading, labels),
+            "leading_since": np.array(list(self._leading_since.values()), np.int64),
+            "demand": msgspec.to_builtins(self.demand),
+        }
+
+    def read(self, state: StateReader) -> None:
+        """Take over what was kept, where nothing is known yet.
+
+        Raises CheckpointError where it doesn't fit.
+        """
+        labels = len(self._window.names)
+        keys = self._busiest.read(state.part("busiest"), labels)
+        if keys:
+            self._hashes[self._busiest.slots()] = self._hasher.hashes(keys)
+        self._noted = state.array("noted", np.int64, self._noted.shape).copy()
+        self._rows.read(state.part("rounds"))
+        self._window.read(state.part("window"))
+        leading = read_labels(state.part("leading"), labels)
+        since = state.array("leading_since", np.int64, (len(leading),)).tolist()
+        self._leading_since = dict(zip(leading, since, strict=True))
+        try:
+            self.demand = msgspec.convert(state.value("demand"), Demand | None)
+        except msgspec.ValidationError as error:
+            raise state.error(f"the demand is damaged: {error}") from error
+
     def _exchanged(
         self,
         now_ns: int,
@@ -206,6 +248,15 @@ class _RowRounds:
         self._next = 0
         self._seen = 0
         self._is_first = True
+
+    def kept(self) -> State:
+        """Where the rounds are."""
+        return {"next": self._next, "seen": self._seen, "is_first": self._is_first}
+
+    def read(self, state: StateReader) -> None:
+        """Go on from there."""
+        self._next, self._seen = state.integer("next"), state.integer("seen")
+        self._is_first = state.flag("is_first")
 
     def next(self, holders: Holders) -> Own:
         """The next part: at most so many rows, and fewer where their hashes aren't known."""

@@ -99,6 +99,26 @@ class NativeHistograms:
         for row, other in zip(rows.tolist(), others, strict=True):
             self._merge(row, other)
 
+    def copy(self, rows: npt.NDArray[np.int64]) -> NativeHistograms:
+        """A copy of rows (s,), as rows 0 to s - 1."""
+        copied = NativeHistograms()
+        copied._counts, copied._zeros = self._counts[rows], self._zeros[rows]
+        copied._scale, copied._low = self._scale[rows], self._low[rows]
+        copied._high = self._high[rows]
+        return copied
+
+    def put_packed(self, rows: npt.NDArray[np.int64], kept: PackedNative) -> None:
+        """Put histograms at rows (s,), which are empty, each once."""
+        lengths = np.diff(kept.begins)
+        place = np.arange(len(kept.counts)) - np.repeat(kept.begins[:-1], lengths)
+        low = np.where(lengths > 0, kept.firsts - 1, 0)
+        indexes = np.repeat(low, lengths) + place
+        self._counts[np.repeat(rows, lengths), indexes % MAX_BUCKETS] = kept.counts
+        self._zeros[rows] = kept.zero_counts
+        self._scale[rows] = kept.schemas
+        self._low[rows] = low
+        self._high[rows] = low + lengths - 1
+
     def _merge(self, row: int, other: NativeBuckets) -> None:
         self._zeros[row] += other.zero_count
         counts = other.counts

@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 from spanmill.clock import Clock
 from spanmill.errors import FamilyConflictError
 from spanmill.journal.state import Kept
+from spanmill.series.column import KeptColumn
 from spanmill.series.histogram import HistogramColumn
 from spanmill.series.instruments import Counter, Gauge, Histogram
 from spanmill.series.kept_instruments import KeptInstruments
@@ -81,11 +82,13 @@ class Registry:
     ) -> LabelSets:
         """A new group of label sets, to which columns and families are tied.
 
-        The group's size and limit are shown under the name of the processor that fills it.
+        The group's size and limit are shown under the name of the processor that fills it; by
+        that name a restart brings it back, with the columns that families show.
         """
         label_sets = LabelSets(names, limit, idle_timeout_ns)
         self._label_sets.append(label_sets)
         if processor is not None:
+            self.keep(f"series.{processor}", label_sets)
             self._limited[processor] = label_sets
             self.show_size(processor, label_sets)
         return label_sets
@@ -132,6 +135,7 @@ class Registry:
         the name is taken.
         """
         self.claim(family)
+        _keep_column(family, label_sets, column)
         shown = ValuesFamily(family, label_sets, column, dialect, where)
         self._exposed.append(shown)
         self._families[family.name] = shown.begin
@@ -153,6 +157,7 @@ class Registry:
         Raises FamilyConflictError where the name is taken.
         """
         self.claim(family)
+        _keep_column(family, label_sets, column)
         shown = HistogramFamily(
             family, label_sets, column, layout, unit_ns, native, dialect, exemplars
         )
@@ -290,6 +295,12 @@ class Registry:
         """Remove the label sets that were idle for too long; returns how many."""
         with self.lock:
             return sum(label_sets.expire(now_ns) for label_sets in self._label_sets)
+
+
+def _keep_column(family: Family, label_sets: LabelSets, column: object) -> None:
+    """Keep a column under the name of the first family that shows it."""
+    if isinstance(column, KeptColumn) and not label_sets.keeps(column):
+        label_sets.keep(family.name, column)
 
 
 def _exposed_names(family: Family) -> set[str]:

@@ -75,6 +75,20 @@ class StateReader:
             raise self.error(f"{name} are not rows below {end}, in order")
         return rows
 
+    def others(
+        self, name: str, taken: npt.NDArray[np.int64], begin: int, end: int
+    ) -> npt.NDArray[np.int32]:
+        """The numbers from `begin` to end - 1 that aren't `taken`, in any order, each once."""
+        numbers = self.array(name, np.int32, (end - begin - len(taken),))
+        known = np.zeros(end, np.bool_)
+        known[taken] = True
+        if len(numbers) and not begin <= int(numbers.min()) <= int(numbers.max()) < end:
+            raise self.error(f"{name} are not below {end}")
+        known[numbers] = True
+        if not known[begin:].all():
+            raise self.error(f"{name} are not those that are left")
+        return numbers
+
     def integer(self, name: str, least: int = 0) -> int:
         """A whole number."""
         value = self._of(name, int)
