@@ -42,7 +42,7 @@ state: {directory: ./state}
   listens: OTLP over gRPC on 127.0.0.1:4317, /metrics, /healthz and /readyz on 127.0.0.1:9464
   sends traces to: tempo at http://127.0.0.1:4418 (http/protobuf), jaeger at 127.0.0.1:4517 (grpc)
   sends metrics to: prometheus at http://127.0.0.1:9090/api/v1/otlp (http/protobuf)
-  has no effect yet: state
+  keeps its state in: state (synced)
 """,
         "",
     )
@@ -57,6 +57,7 @@ def test_an_empty_file_sends_to_nobody(tmp_path: Path, capsys: pytest.CaptureFix
         "/metrics, /healthz and /readyz on 127.0.0.1:9464",
         "  sends traces to: nobody",
         "  sends metrics to: nobody",
+        "  keeps its state in: state (synced)",
     ]
 
 

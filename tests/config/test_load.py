@@ -48,7 +48,6 @@ def test_no_file_is_needed() -> None:
     loaded = load_config(None, {})
     assert loaded.config == Config()
     assert loaded.path is None
-    assert loaded.keys_without_effect() == []
 
 
 @pytest.mark.parametrize(
@@ -64,15 +63,6 @@ def test_no_file_is_needed() -> None:
 )
 def test_what_is_empty_has_its_defaults(load: Load, text: str) -> None:
     assert load(text).config == Config()
-
-
-def test_keys_set_in_the_file_without_an_effect_are_named_even_at_their_defaults(
-    load: Load,
-) -> None:
-    assert load(DOCUMENTED).keys_without_effect() == [
-        "state",
-    ]
-    assert load("span_metrics: {max_series: 5}").keys_without_effect() == []
 
 
 @pytest.mark.parametrize("root", ["[a, b]", "text", "5", "'quoted'"])

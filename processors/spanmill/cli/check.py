@@ -126,9 +126,11 @@ def _summary(loaded: LoadedConfig) -> Iterator[str]:
     for signal, destinations in _destinations(config):
         named = [f"{name} at {d.endpoint} ({d.protocol})" for name, d in destinations.items()]
         yield f"sends {signal.name} to: {', '.join(named) or 'nobody'}"
-    without_effect = loaded.keys_without_effect()
-    if without_effect:
-        yield f"has no effect yet: {', '.join(without_effect)}"
+    state = config.state
+    if state.durability == "memory":
+        yield "keeps its state in: memory"
+    else:
+        yield f"keeps its state in: {state.directory} ({state.durability})"
 
 
 def _destinations(

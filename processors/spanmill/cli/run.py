@@ -51,8 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     configure_logging(config.log.level, config.log.format)
     # Blocked before any thread begins: they inherit it, and the signal waits for `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    for key in loaded.keys_without_effect():
-        _log.warning("this key has no effect yet", extra={"key": key})
 
     _allow_many_connections()
     pipeline = Pipeline(config, version("spanmill"), SystemClock())

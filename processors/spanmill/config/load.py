@@ -15,9 +15,6 @@ from spanmill.config.validation import validate
 from spanmill.config.yaml_source import YamlError, read_yaml
 from spanmill.errors import ConfigError
 
-WITHOUT_EFFECT: Final = ("state",)
-"""Keys that are read and checked, but whose feature is still to come."""
-
 MAX_FILE_BYTES: Final = 1 << 20
 
 
@@ -32,10 +29,6 @@ class LoadedConfig:
     config: Config
     path: Path | None
     lines: Mapping[str, int]
-
-    def keys_without_effect(self) -> list[str]:
-        """The keys set in the file, even to their defaults, that change nothing yet."""
-        return [key for key in WITHOUT_EFFECT if key in self.lines]
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
