@@ -10,7 +10,7 @@ from spanmill.checkpoints import Checkpoints
 from spanmill.clock import Clock
 from spanmill.derivation import Derivation
 from spanmill.journal.disk import DiskJournal
-from spanmill.journal.log import Record
+from spanmill.journal.log import Entry, Record, Signal
 from spanmill.journal.stored import StoredRecord
 from spanmill.receivers.signals import Decoded
 
@@ -36,6 +36,7 @@ class Recovery:
         self._derivation = derivation
         self._clock = clock
         self._interval = interval
+        self._has_begun = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
@@ -46,6 +47,7 @@ class Recovery:
         """
         begun = told = self._clock.monotonic()
         position = self._checkpoints.restore()
+        self._has_begun = position >= 0
         self._journal.begin_at(position + 1)
         records = 0
         last = self._journal.stored.end - 1
@@ -78,7 +80,13 @@ class Recovery:
         self._checkpoints.applied(record.position, record.arrival_ns)
 
     def start(self) -> None:
-        """Save what is derived from now on."""
+        """Save what is derived from now on, and at once where nothing was saved yet.
+
+        Before anybody can see a counter its created stamp is on disk: no record carries it.
+        """
+        if not self._has_begun:
+            self._journal.submit(Entry(b"", Signal.TICK, "", 0, None)).result()
+            self.save()
         self._thread.start()
 
     def stop(self) -> None:
