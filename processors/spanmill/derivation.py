@@ -59,6 +59,7 @@ class Derivation:
     def apply(self, record: Record[Decoded | None]) -> None:
         """Take one committed record into every processor; runs under the registry's lock."""
         entry = record.entry
+        self._registry.applying(record.arrival_ns)
         if entry.signal is Signal.TICK:
             self._tick(record.arrival_ns)
             return
