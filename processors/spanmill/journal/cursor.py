@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from spanmill.errors import StartError
+from spanmill.errors import JournalError, StartError
 from spanmill.journal.cursor_log import CursorEntry, CursorLog
 from spanmill.journal.cursor_opening import cursor_path, find_place
 from spanmill.journal.cursor_position import CursorPosition
@@ -74,7 +74,7 @@ class DiskCursor:
         self._woken = self._closed = False
         self._fault: OSError | None = None  # why the latest entry isn't in the file
         self._unsynced = False
-        self._told_at = -math.inf
+        self._told_at = self._unreadable_told_at = -math.inf
         self._untold = 0
 
     @property
@@ -145,7 +145,7 @@ class DiskCursor:
             begin, end = self._place.unread(self._end)
         try:
             records, reached = self._reader.read(begin, end, max_bytes)
-        except OSError as error:
+        except (OSError, JournalError) as error:
             self._rest_after(error)
             return []
         with self._ready:
@@ -184,7 +184,10 @@ class DiskCursor:
         """Give up what lies below this position and wasn't read; called under the books."""
         with self._ready:
             items = size = 0
-            for begin, end in self._place.all_unread(min(below, self._end)):
+            ranges = list(self._place.all_unread(min(below, self._end)))
+            if not ranges:
+                return
+            for begin, end in ranges:
                 waiting = self._stored.backlog(self.settings.signal, begin, end)
                 items += waiting.items
                 size += waiting.bytes
@@ -321,14 +324,17 @@ class DiskCursor:
         )
         self._told_at, self._untold = now, 0
 
-    def _rest_after(self, error: OSError) -> None:
+    def _rest_after(self, error: Exception) -> None:
         """The disk doesn't give the records: they stay queued, and are asked for again."""
+        now = self._clock.monotonic()
+        if now - self._unreadable_told_at >= _TOLD_EVERY_SECONDS:
+            self._unreadable_told_at = now
+            _log.error(
+                "records can't be read for a destination, they stay queued",
+                extra={"destination": self.name, "reason": str(error)},
+            )
         with self._ready:
-            if not (self._closed or self._woken):
-                _log.error(
-                    "records can't be read for a destination, they stay queued",
-                    extra={"destination": self.name, "reason": str(error)},
-                )
+            if not self._closed:
                 self._ready.wait(_FAULT_PAUSE_SECONDS)
 
     def _entry(self) -> CursorEntry:

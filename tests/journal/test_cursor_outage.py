@@ -1,0 +1,92 @@
+"""A destination that is away for a day, on real files and a clock that is moved."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+from journal.outages import Site
+from spanmill.journal.cursor import DiskCursor
+from spanmill.journal.log import CursorSettings, ReadRecord, Signal
+
+AWAY = CursorSettings("away", Signal.TRACES, 1 << 30)
+THERE = CursorSettings("there", Signal.TRACES, 1 << 30)
+
+REQUESTS_A_SECOND = 1
+DAY = 24 * 3600
+SPANS = 3
+
+
+def test_a_destination_that_was_away_for_a_day_catches_up_without_a_gap_or_a_double(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path, AWAY, THERE, segment_bytes=2 << 20)
+    away, there = site.cursors["away"], site.cursors["there"]
+    got: list[int] = []
+    unanswered = away.read(1, 0)  # it was sent when the connection went
+    most_queued = 0
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for n in range(DAY * REQUESTS_A_SECOND):
+        site.submit(b"%08d" % n, SPANS)
+        if n == 0:
+            unanswered = away.read(1, 0)
+        most_queued = max(most_queued, there.queued_items)
+        deliver(there, there.read(1 << 20, 0))
+        site.clock.advance(1 / REQUESTS_A_SECOND)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    requests = DAY * REQUESTS_A_SECOND
+    assert most_queued == SPANS  # the other one was never kept waiting
+    assert away.queued_items == requests * SPANS
+    assert grown < requests * 30  # no memory for each record that waits
+    site.kill()
+    site.open()
+    away = site.cursors["away"]
+    assert away.queued_items == requests * SPANS
+    while records := away.read(1 << 20, 0):
+        got += [int(record.payload) for record in records]
+        deliver(away, records)
+    assert got == list(range(requests))
+    assert [int(record.payload) for record in unanswered] == [0]  # that one went out twice
+    assert away.outcomes == {"delivered": requests * SPANS}
+    assert away.queued_items == sum(site.expired.values()) == 0
+    site.close()
+
+
+def test_what_was_delivered_everywhere_leaves_the_disk(tmp_path: Path) -> None:
+    site = Site(tmp_path, AWAY, THERE, segment_bytes=64 << 10)
+    for n in range(300):
+        site.submit(b"%04d" % n * 250)
+        deliver(site.cursors["there"], site.cursors["there"].read(1 << 20, 0))
+    site.journal.checkpointed(299)
+    site.upkeep()
+    assert site.journal.stored.first == 0  # the other one needs it
+    deliver(site.cursors["away"], site.cursors["away"].read(1 << 30, 0))
+    site.upkeep()
+    assert site.journal.stored.first > 200
+    site.close()
+
+
+def test_a_backlog_beyond_its_bound_expires_and_the_rest_arrives(tmp_path: Path) -> None:
+    small = CursorSettings("away", Signal.TRACES, 100_000)
+    site = Site(tmp_path, small, THERE, segment_bytes=64 << 10, tail_bytes=10_000)
+    for n in range(300):
+        site.submit(b"%04d" % n * 250)
+        if n % 50 == 0:
+            site.upkeep()
+    site.upkeep()
+    away = site.cursors["away"]
+    assert (site.expired["away"], away.queued_bytes) == (200, 100_000)
+    site.kill()
+    site.open()
+    away = site.cursors["away"]
+    assert away.outcomes == {"expired": 200}
+    records = away.read(1 << 30, 0)
+    assert [int(record.payload[:4]) for record in records] == list(range(200, 300))
+    assert site.cursors["there"].queued_items == 300
+    site.close()
+
+
+def deliver(cursor: DiskCursor, records: list[ReadRecord]) -> None:
+    cursor.acknowledge(records, {"delivered": sum(record.items for record in records)})
