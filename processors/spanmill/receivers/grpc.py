@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote
 
 import grpc
 
 from spanmill.config.endpoints import ListenAddress
+from spanmill.config.tls import ServerTlsConfig
 from spanmill.errors import (
     RequestError,
     StartError,
@@ -27,10 +27,12 @@ from spanmill.receivers.admission import (
     Reservation,
     effective_request_size,
 )
+from spanmill.receivers.auth import Clients
 from spanmill.receivers.body_deadline import BodyDeadline
 from spanmill.receivers.call_limit import CallLimit
 from spanmill.receivers.compression import GZIP_MAGIC, inflate_gzip
 from spanmill.receivers.grpc_services import SideServices, refusing_handlers
+from spanmill.receivers.grpc_tls import server_credentials
 from spanmill.receivers.intake import Intake, Receipt, RequestCounts
 from spanmill.receivers.status import (
     STATUS_DETAILS_KEY,
@@ -97,10 +99,14 @@ class GrpcReceiver:
         handler_threads: int,
         max_connections: int = 1000,
         admission: Admission | None = None,
+        clients: Clients | None = None,
+        tls: ServerTlsConfig | None = None,
     ) -> None:
         self._host = host
         self._port = port
         clock = intakes[0].clock
+        self._clients = clients or Clients(None, clock)
+        self._credentials = server_credentials(tls, clock) if tls is not None else None
         self._admission = admission or Admission(UNLIMITED, clock)
         self._max_request_size = effective_request_size(max_request_size, self._admission.budget)
         self._calls = CallLimit(handler_threads, _WAITING_CALLS)
@@ -135,7 +141,10 @@ class GrpcReceiver:
         """Take the address; clients wait for `start` from now on. Raises StartError."""
         try:
             _try_address(self._host, self._port)
-            self._port = self._server.add_insecure_port(self.endpoint)
+            if self._credentials is None:
+                self._port = self._server.add_insecure_port(self.endpoint)
+            else:
+                self._port = self._server.add_secure_port(self.endpoint, self._credentials)
         except (OSError, UnicodeError, OverflowError, RuntimeError) as error:
             raise StartError(
                 f"OTLP gRPC receiver {self.endpoint}: {listen_failure(error)}"
@@ -178,8 +187,8 @@ class GrpcReceiver:
         context: grpc.ServicerContext,
     ) -> bytes:
         """Take one request; declared as a stream, since grpcio hides a second message else."""
-        client = _peer_host(context.peer())
         try:
+            client = self._clients.of_call(context)
             # grpcio tells no size before it has read the message: it may be any up to the limit.
             room = self._admission.reserve(client, self._max_request_size, PATIENCE_SECONDS)
         except RequestError as error:
@@ -236,14 +245,6 @@ def _refuse(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
     if refusal.retry_after is not None:
         context.set_trailing_metadata(((STATUS_DETAILS_KEY, status_details(refusal)),))
     context.abort(refusal.code, refusal.message)
-
-
-def _peer_host(peer: str) -> str:
-    """The host of a peer as gRPC writes it: "ipv4:10.0.0.1:4711", "ipv6:%5B::1%5D:4711"."""
-    scheme, _, address = peer.partition(":")
-    if scheme not in ("ipv4", "ipv6"):
-        return peer
-    return unquote(address).rpartition(":")[0].strip("[]")
 
 
 def _try_address(host: str, port: int) -> None:

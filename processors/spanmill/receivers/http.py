@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import grpc
 
-from spanmill.errors import TooLargeError, UnavailableError
+from spanmill.config.cors import CorsConfig
+from spanmill.errors import TooLargeError, UnauthenticatedError, UnavailableError
 from spanmill.http_server import ConnectionLimits, HttpServer
 from spanmill.http_server.asgi import Receive, Scope, Send
+from spanmill.http_server.authorization import BEARER_CHALLENGE
 from spanmill.journal.log import RETRY_AFTER_SECONDS
 from spanmill.receivers.admission import UNLIMITED, Admission, Reservation, effective_request_size
+from spanmill.receivers.auth import Clients
 from spanmill.receivers.body_deadline import BODY_SECONDS, SLOW_SECONDS
 from spanmill.receivers.compression import inflate_gzip
+from spanmill.receivers.cors import Cors
 from spanmill.receivers.intake import (
     FirstCopyFailedError,
     Intake,
@@ -49,16 +54,19 @@ _CONTENT_ENCODINGS: Final = {b"": False, b"identity": False, b"gzip": True, b"x-
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """The head of a request; `encoding` is JSON where the content type is not OTLP's."""
+    """The head of a request; `encoding` is JSON where the content type is not OTLP's.
+
+    `source` is the client's identity, once that is known.
+    """
 
     method: str
     path: bytes
-    source: str
     known_type: bool
     encoding: Encoding
     content_encoding: bytes
     content_length: int
     expects_continue: bool
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,9 @@ class OtlpHttpApp:
         max_request_size: int,
         decode_threads: int = 8,
         admission: Admission | None = None,
+        clients: Clients | None = None,
     ) -> None:
+        self._clients = clients or Clients(None, intakes[0].clock)
         self._routes = {
             intake.taken.path: _Route(intake, intake.counts(_NAME)) for intake in intakes
         }
@@ -113,13 +123,22 @@ class OtlpHttpApp:
         elif request.method != "POST":
             message = "OTLP is sent with POST"
             await _refuse(send, request, Refusal(grpc.StatusCode.UNIMPLEMENTED, 405, message))
+        elif isinstance(client := self._client(scope), Refusal):
+            route.counts.refused()
+            await _refuse(send, request, client)
         else:
-            await self._serve(route, request, receive, send)
+            await self._serve(route, replace(request, source=client), receive, send)
 
     def close(self) -> None:
         """Let go of the threads."""
         for threads in self._threads.values():
             threads.shutdown(wait=False)
+
+    def _client(self, scope: Scope) -> str | Refusal:
+        try:
+            return self._clients.of_request(scope)
+        except UnauthenticatedError as error:
+            return refusal_of(error)
 
     async def _serve(self, route: _Route, request: _Request, receive: Receive, send: Send) -> None:
         try:
@@ -254,11 +273,20 @@ class HttpReceiver:
         *,
         max_connections: int = 1000,
         admission: Admission | None = None,
+        clients: Clients | None = None,
+        cors: CorsConfig | None = None,
+        contexts: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        self._app = OtlpHttpApp(intakes, max_request_size, admission=admission)
+        self._app = OtlpHttpApp(intakes, max_request_size, admission=admission, clients=clients)
         limits = ConnectionLimits(max_header_bytes=_RECEIVER_HEADER_BYTES)
         self._server = HttpServer(
-            self._app, host, port, "OTLP HTTP receiver", max_connections, limits=limits
+            self._app if cors is None else Cors(self._app, cors),
+            host,
+            port,
+            "OTLP HTTP receiver",
+            max_connections,
+            limits=limits,
+            contexts=contexts,
         )
 
     @property
@@ -298,11 +326,9 @@ def _read_head(scope: Scope) -> _Request:
             content_length = int(value)
         elif name == b"expect":
             expects_continue = True
-    client = scope.get("client")
     return _Request(
         method=scope["method"],
         path=scope["raw_path"],  # as sent: an encoded slash is no slash
-        source=client[0] if client else "",
         known_type=content_type in _ENCODINGS,
         encoding=_ENCODINGS.get(content_type, Encoding.JSON),
         content_encoding=content_encoding,
@@ -318,6 +344,8 @@ def _first_bytes(request: _Request) -> int:
 
 async def _refuse(send: Send, request: _Request, refusal: Refusal) -> None:
     headers = []
+    if refusal.http_status == 401:
+        headers.append((b"www-authenticate", BEARER_CHALLENGE))
     if refusal.http_status == 405:
         headers.append((b"allow", b"POST"))
     if refusal.retry_after_header is not None:

@@ -21,6 +21,7 @@ from spanmill.errors import (
     OverBudgetError,
     TooLargeError,
     TooManyMessagesError,
+    UnauthenticatedError,
     UnavailableError,
     UndecodableError,
 )
@@ -74,6 +75,8 @@ def refusal_of(error: Exception) -> Refusal:
         return Refusal(grpc.StatusCode.INVALID_ARGUMENT, 400, message)
     if isinstance(error, TooLargeError | TooManyMessagesError | OverBudgetError):
         return Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, 413, message)
+    if isinstance(error, UnauthenticatedError):
+        return Refusal(grpc.StatusCode.UNAUTHENTICATED, 401, message)
     if isinstance(error, UnavailableError):
         return Refusal(grpc.StatusCode.UNAVAILABLE, 503, message, error.retry_after)
     _log.error("a request failed", exc_info=error)
