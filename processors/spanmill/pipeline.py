@@ -19,10 +19,10 @@ from spanmill.exporters.otlp.factory import (
     build_destinations,
 )
 from spanmill.exporters.otlp_metrics.factory import build_pushers
-from spanmill.exporters.scrape import ScrapeApp
-from spanmill.http_server import HttpServer
+from spanmill.exporters.scrape_server import build_scrape_server
 from spanmill.journal.checkpoint_files import CheckpointFiles
 from spanmill.journal.cursors import DiskCursors
+from spanmill.journal.dead_letters import DeadLetters
 from spanmill.journal.disk import DiskJournal, DiskSettings
 from spanmill.journal.files import RealFiles
 from spanmill.journal.log import Entry, Journal, Signal
@@ -85,6 +85,7 @@ class Pipeline:
             self._registry,
             clock=clock,
             default_backlog=BACKLOG_IN_MEMORY if self._disk is None else BACKLOG_ON_DISK,
+            dead_letters=self._build_dead_letters(),
         )
         self._pushers = build_pushers(
             exporters, self._registry, self._telemetry, clock, lambda: self._scrape.port
@@ -93,17 +94,12 @@ class Pipeline:
         self._restored = threading.Event()
         self._ready = threading.Event()
         self._stopping = threading.Event()
-        prometheus = config.exporters.prometheus
-        self._scrape = HttpServer(
-            ScrapeApp(
-                self._registry,
-                self._ready.is_set,
-                prometheus.created_timestamps,
-                self._restored.is_set,
-            ),
-            prometheus.endpoint.host,
-            prometheus.endpoint.port,
-            "scrape endpoint",
+        self._scrape = build_scrape_server(
+            exporters.prometheus,
+            self._registry,
+            clock,
+            ready=self._ready.is_set,
+            restored=self._restored.is_set,
         )
         self._intakes = [
             Intake(taken, self._journal, self._telemetry, clock, self._once)
@@ -246,6 +242,18 @@ class Pipeline:
             self._registry.lock,
             DiskCursors(self._registry.lock),
             version=version,
+        )
+
+    def _build_dead_letters(self) -> DeadLetters | None:
+        state = self._config.state
+        if state.durability == "memory":
+            return None
+        return DeadLetters(
+            RealFiles(),
+            state.directory / "dead-letters",
+            self._clock,
+            max_bytes=state.max_dead_letter_bytes,
+            max_age=state.max_age,
         )
 
     def _build_recovery(self, version: str) -> Recovery | None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from spanmill.exporters.exposition import Format, accepts_gzip, load_renderer, negotiate, render
 from spanmill.exporters.exposition.compression import gzip_chunks
+from spanmill.exporters.scrape_access import OPEN_TO_ALL, ScrapeAccess
 from spanmill.exporters.series_page import series_page
 from spanmill.http_server import Receive, Scope, Send
 from spanmill.series.registry import Registry
@@ -52,8 +53,10 @@ class ScrapeApp:
         ready: Callable[[], bool],
         created_timestamps: bool,
         restored: Callable[[], bool] = lambda: True,
+        access: ScrapeAccess = OPEN_TO_ALL,
     ) -> None:
         """`restored` says whether the series are those from before the start again."""
+        self._access = access
         self._registry = registry
         self._ready = ready
         self._restored = restored
@@ -80,6 +83,9 @@ class ScrapeApp:
         elif path == "/readyz":
             ready = self._ready()
             await _answer(send, 200 if ready else 503, b"ready\n" if ready else b"not ready\n")
+        elif challenges := self._access.challenges_to(scope):
+            # /healthz and /readyz stay open: an orchestrator that asks has no token.
+            await _answer(send, 401, b"this needs a token or a password\n", challenges)
         elif not self._restored():
             # What is there now is less than was shown before: a fall, and so a reset, to rate().
             await _answer(send, 503, b"the series are being restored\n", [(b"retry-after", b"1")])

@@ -48,6 +48,13 @@ def http_contexts(tls: HttpTlsConfig, clock: Clock, where: str) -> Reloading[ssl
     return follow_files(tls, http_context, clock, where)
 
 
+def contexts_of(
+    tls: HttpTlsConfig | None, clock: Clock, where: str
+) -> Callable[[], ssl.SSLContext] | None:
+    """What `HttpServer` asks for each connection's context; None for plain text."""
+    return None if tls is None else http_contexts(tls, clock, where).current
+
+
 def tls_files(tls: ServerTlsConfig) -> list[Path]:
     """The files that are read: the certificate, its key, the authorities of clients."""
     files = [tls.cert_file, tls.key_file]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 from urllib.parse import unquote
 
 import grpc
@@ -110,7 +110,8 @@ class _Notices:
 
 
 def _call_certificate(context: grpc.ServicerContext) -> str | None:
-    shown = context.auth_context()  # type: ignore[no-untyped-call]  # grpc's stubs leave it out
+    # The stubs say one value for each key, and grpc gives a list.
+    shown = cast(Mapping[str, Sequence[bytes]], context.auth_context())
     binary = shown.get("x509_pem_cert")
     if not binary:
         return None

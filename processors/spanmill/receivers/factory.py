@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from spanmill.clock import Clock
 from spanmill.config.model import GrpcReceiverConfig, HttpReceiverConfig, OtlpReceiverConfig
+from spanmill.http_server.tls import contexts_of
 from spanmill.receivers.admission import Admission, effective_request_size
+from spanmill.receivers.auth import clients_of
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import Intake
@@ -22,9 +24,13 @@ Receiver = GrpcReceiver | HttpReceiver
 def build_receivers(
     config: OtlpReceiverConfig, intakes: Sequence[Intake], registry: Registry, clock: Clock
 ) -> list[Receiver]:
-    """The receivers, with one memory budget for all of them, which the metrics show."""
+    """The receivers, with one memory budget for all of them, which the metrics show.
+
+    Raises StartError where a file of tokens or certificates can't be used.
+    """
     admission = Admission(config.memory_budget or default_budget(memory_limit()), clock)
     _show(admission, registry)
+    clients = clients_of(config.auth, clock)
     receivers: list[Receiver] = []
     if config.grpc is not None:
         _tell_size("receivers.otlp.grpc.max_request_size", config.grpc, admission)
@@ -37,6 +43,8 @@ def build_receivers(
                 handler_threads=config.grpc.handler_threads,
                 max_connections=config.grpc.max_connections,
                 admission=admission,
+                clients=clients,
+                tls=config.grpc.tls,
             )
         )
     if config.http is not None:
@@ -49,6 +57,9 @@ def build_receivers(
                 config.http.max_request_size,
                 max_connections=config.http.max_connections,
                 admission=admission,
+                clients=clients,
+                cors=config.http.cors,
+                contexts=contexts_of(config.http.tls, clock, "receivers.otlp.http.tls"),
             )
         )
     return receivers

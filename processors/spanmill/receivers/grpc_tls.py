@@ -29,7 +29,9 @@ def server_credentials(tls: ServerTlsConfig, clock: Clock) -> grpc.ServerCredent
     files = follow_files(tls, configuration, clock, _KEY)
     renewal = _Renewal(files)
     return grpc.dynamic_ssl_server_credentials(
-        renewal.handed, renewal, require_client_authentication=tls.client_ca_file is not None
+        renewal.handed,
+        renewal,  # type: ignore[arg-type]  # the stubs don't know that it may return None
+        require_client_authentication=tls.client_ca_file is not None,
     )
 
 
