@@ -97,8 +97,8 @@ class OtlpReceiverConfig(Section):
     memory_budget: Bytes | None = Field(
         default=None,
         description="What all requests in flight may take in memory together; beyond it clients "
-        "are asked to come back. Null: a quarter of the least of the cgroup's limit, RLIMIT_DATA "
-        "and the RAM, from 32MiB to 4GiB. A request is never larger than a sixteenth of it.",
+        "are asked to come back. Null: a sixth of the least of the cgroup's limit, RLIMIT_DATA "
+        "and the RAM, from 32MiB to 4GiB. A request is never larger than a twelfth of it.",
     )
 
     @model_validator(mode="after")

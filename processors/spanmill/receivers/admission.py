@@ -17,11 +17,11 @@ UNLIMITED: Final = 1 << 62
 """The budget of who sets none."""
 
 _ASKED_SECONDS: Final = 5.0
-_READERS: Final = 16
+_READERS: Final = 12
 
 
 def effective_request_size(configured: int, budget: int) -> int:
-    """The largest request that is taken: what is configured, or a sixteenth of the budget."""
+    """The largest request that is taken: what is configured, or a twelfth of the budget."""
     return min(configured, max(1 << 16, budget // _READERS))
 
 

@@ -75,6 +75,10 @@ def server_options(max_request_size: int, max_connections: int) -> list[tuple[st
         # keep a place for good.
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
         ("grpc.max_connection_idle_ms", _IDLE_MS),
+        # What a connection may send ahead of our reading; else the library makes it megabytes
+        # where the network is fast. A message that is being read is asked for whole.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 64 * 1024),
         # Further calls of one connection wait at the client.
         ("grpc.max_concurrent_streams", _WAITING_CALLS),
     ]

@@ -11,14 +11,14 @@ from typing import Final
 _MIB: Final = 1 << 20
 _LEAST_BUDGET: Final = 32 * _MIB
 _MOST_BUDGET: Final = 4096 * _MIB
-_SHARE: Final = 4
+_SHARE: Final = 6
 
 
 def default_budget(limit: int) -> int:
-    """The bytes that requests in flight may take of so much memory: a quarter, 32 MiB to 4 GiB.
+    """The bytes that requests in flight may take of so much memory: a sixth, 32 MiB to 4 GiB.
 
-    The rest is for series, windows and queues, for what a connection takes, and for what the
-    allocator can't give back between two requests.
+    As much again stays with the allocator for a moment after each of its peaks, and the rest is
+    for series, windows and queues, for connections, and for the process itself.
     """
     return min(max(limit // _SHARE, _LEAST_BUDGET), _MOST_BUDGET)
 
