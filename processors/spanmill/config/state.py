@@ -37,6 +37,11 @@ class StateConfig(Section):
         default=48 * 3600.0,
         description="How long a record waits for destinations that are not `required`.",
     )
+    max_dead_letter_bytes: Bytes = Field(
+        default=256 * _MIB,
+        description="The most that requests take on disk which a destination refused for good, or "
+        "which are too large for it; beyond it, or after max_age, the oldest go.",
+    )
     segment_bytes: Bytes = Field(
         default=64 * _MIB,
         description="The size of a file of the journal; space is freed by whole files.",

@@ -17,9 +17,11 @@ from spanmill.exporters.otlp.account import (
     REJECTED,
     Account,
 )
+from spanmill.exporters.otlp.letters import Letters
 from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.sender import Delivered, Permanent, TooLarge
 from spanmill.journal.log import Cursor, ReadRecord
+from spanmill.spans.split import Part
 
 SMALLEST_REQUEST: Final = 64 * 1024
 """Bytes below which the size of a request is not taken for what is wrong with it.
@@ -76,11 +78,18 @@ class Delivery:
     """
 
     def __init__(
-        self, cursor: Cursor, account: Account, notices: Notices, max_request_bytes: int
+        self,
+        cursor: Cursor,
+        account: Account,
+        notices: Notices,
+        max_request_bytes: int,
+        letters: Letters | None = None,
     ) -> None:
+        """`letters` keeps what is given up, if that is to be kept."""
         self._cursor = cursor
         self._account = account
         self._notices = notices
+        self._letters = letters
         self._signal = account.signal
         self._max_request_bytes = max_request_bytes
         self._ceiling = max_request_bytes
@@ -169,8 +178,10 @@ class Delivery:
 
     def abandon(self) -> None:
         """What was last begun can't be handled: its items are dead letters."""
-        if self._in_hand is not None:
-            self._close(self._in_hand, DEAD_LETTERED)
+        if (batch := self._in_hand) is not None:
+            for record in batch.records:
+                self._keep(record.payload, record.items, "spanmill failed on it")
+            self._close(batch, DEAD_LETTERED)
 
     def _end(self, request: Request) -> _Batch:
         """The request is under way no longer."""
@@ -199,7 +210,7 @@ class Delivery:
             return
         for part in self._signal.split(record.payload, self._ceiling):
             if len(part.payload) > self._max_request_bytes:
-                self._dead_letter(batch, part.items, "it is larger than max_request_bytes")
+                self._dead_letter(batch, part, "it is larger than max_request_bytes")
             else:
                 batch.waiting.append(Request(part.payload, part.items, batch))
 
@@ -226,7 +237,7 @@ class Delivery:
         size = len(request.payload)
         parts = self._halves(request) if len(batch.records) == 1 else []
         if len(batch.records) == 1 and not parts:
-            self._dead_letter(batch, request.items, reply.reason)
+            self._dead_letter(batch, request, reply.reason)
             return
         self._ceiling = max(min(self._ceiling, size // 2), self._floor)
         self._join_bytes = min(self._join_bytes, self._ceiling)
@@ -247,17 +258,23 @@ class Delivery:
             self._halve_records(batch)
             return
         batch.outcomes[REJECTED] += request.items
+        self._keep(request.payload, request.items, reply.reason)
         self._notices.warn(
             "destination rejected a request",
             **{self._signal.items: request.items},
             reason=reply.reason,
         )
 
-    def _dead_letter(self, batch: _Batch, items: int, reason: str) -> None:
-        batch.outcomes[DEAD_LETTERED] += items
+    def _keep(self, payload: bytes, items: int, reason: str) -> None:
+        if self._letters is not None:
+            self._letters.keep(payload, items, reason)
+
+    def _dead_letter(self, batch: _Batch, part: Request | Part, reason: str) -> None:
+        batch.outcomes[DEAD_LETTERED] += part.items
+        self._keep(part.payload, part.items, reason)
         self._notices.warn(
             f"a {self._signal.item} is too large to be sent",
-            **{self._signal.items: items},
+            **{self._signal.items: part.items},
             reason=reason,
         )
 

@@ -14,6 +14,7 @@ from spanmill.errors import SpanmillError
 from spanmill.exporters.otlp.account import DELIVERED, Account
 from spanmill.exporters.otlp.backoff import Backoff
 from spanmill.exporters.otlp.delivery import Delivery, Request
+from spanmill.exporters.otlp.letters import Letters
 from spanmill.exporters.otlp.notices import Notices
 from spanmill.exporters.otlp.outbox import Outbox
 from spanmill.exporters.otlp.send_window import SendWindow
@@ -57,7 +58,9 @@ class OtlpDestination:
         account: Account,
         clock: Clock,
         rng: Random,
+        letters: Letters | None = None,
     ) -> None:
+        """`letters` keeps what is given up, if that is to be kept."""
         self.name: Final = settings.name
         self._timeout = settings.timeout
         self._max_threads = settings.max_in_flight
@@ -70,7 +73,7 @@ class OtlpDestination:
         self._outbox = Outbox(
             cursor=cursor,
             account=account,
-            delivery=Delivery(cursor, account, notices, settings.max_request_bytes),
+            delivery=Delivery(cursor, account, notices, settings.max_request_bytes, letters),
             window=SendWindow(settings.max_in_flight),
             backoff=Backoff(settings.retry, rng),
             notices=notices,

@@ -13,6 +13,7 @@ from spanmill.config.model import ExportersConfig
 from spanmill.exporters.otlp.account import Account
 from spanmill.exporters.otlp.destination import OtlpDestination
 from spanmill.exporters.otlp.grpc import GrpcSender
+from spanmill.exporters.otlp.letters import Letters
 from spanmill.exporters.otlp.sender import Sender
 from spanmill.exporters.otlp.settings import (
     DestinationSettings,
@@ -20,6 +21,7 @@ from spanmill.exporters.otlp.settings import (
     TlsSettings,
 )
 from spanmill.exporters.otlp.signals import METRICS, TRACES, OtlpSignal
+from spanmill.journal.dead_letters import DeadLetters
 from spanmill.journal.log import CursorSettings, Journal
 from spanmill.series.registry import Registry
 from spanmill.telemetry import Telemetry
@@ -39,10 +41,12 @@ def build_destinations(
     *,
     clock: Clock,
     default_backlog: int = BACKLOG_ON_DISK,
+    dead_letters: DeadLetters | None = None,
 ) -> list[OtlpDestination]:
     """The destinations of what was received, each with a cursor; before the journal starts.
 
-    `default_backlog` is the `max_backlog` of those that have none, in bytes.
+    `default_backlog` is the `max_backlog` of those that have none, in bytes; `dead_letters` keeps
+    what no destination takes.
 
     Raises StartError where a file that a destination needs can't be used.
     """
@@ -57,10 +61,39 @@ def build_destinations(
             if metrics.service_metrics
         ),
     ]
+    if dead_letters is not None:
+        show_dead_letters(registry, dead_letters)
     return [
-        build_destination(each, journal, telemetry, registry, clock=clock, rng=Random())
+        build_destination(
+            each,
+            journal,
+            telemetry,
+            registry,
+            clock=clock,
+            rng=Random(),
+            dead_letters=dead_letters,
+        )
         for each in settings
     ]
+
+
+def show_dead_letters(registry: Registry, letters: DeadLetters) -> None:
+    """Show how much is kept of what was given up, and how much of that went."""
+    taken = registry.gauge("spanmill_dead_letters_bytes", "Bytes of the files of dead letters.")
+    dropped = registry.counter(
+        "spanmill_dead_letters_dropped_total",
+        "Dead letters that were too many or too old, or could not be written.",
+    )
+    dropped.add(0)
+    counted = 0
+
+    def refresh() -> None:
+        nonlocal counted
+        taken.set(letters.taken)
+        dropped.add(letters.dropped - counted)
+        counted = letters.dropped
+
+    registry.before_snapshot(refresh)
 
 
 def settings_of(
@@ -108,6 +141,7 @@ def build_destination(
     *,
     clock: Clock,
     rng: Random,
+    dead_letters: DeadLetters | None = None,
 ) -> OtlpDestination:
     """One destination, with its cursor and its part of the books; StartError if it can't be."""
     signal = settings.signal
@@ -122,4 +156,7 @@ def build_destination(
         account=account,
         clock=clock,
         rng=rng,
+        letters=None
+        if dead_letters is None
+        else Letters(settings.name, signal.signal, dead_letters, clock),
     )
