@@ -221,19 +221,25 @@ def test_whole_numbers_that_no_state_can_hold_begin_anew() -> None:
 
 def damaged(state: State) -> list[State]:
     store = state["store"]
-    series = store["series"]
+    names, points, labels = store["families"], store["points"], store["labels"]
+    stores = [
+        {"form": 2},
+        {"families": names[:-1]},
+        {"families": [*names, *names]},
+        {"labels": [labels[-1]] * len(labels)},
+        {"kinds": ["Other"] * len(points)},
+        {"kinds": ["SummaryPoint"] * len(points)},
+        {"points": ["point"] * len(points)},
+        {"points": points[:-1]},
+        {"orders": [[0]] * len(points)},
+        {"exemplars": [[len(points), 0, [], 1.0, 1.0]]},
+    ]
     return [
         {},
         {**state, "form": 2},
         {**state, "spellings": [1]},
-        {**state, "store": {**store, "form": 2}},
-        {**state, "store": {**store, "families": store["families"][:-1]}},
-        {**state, "store": {**store, "families": [*store["families"], *store["families"]]}},
-        {**state, "store": {**store, "series": series[:-1]}},
-        {**state, "store": {**store, "series": [series[-1]] * len(series)}},
-        {**state, "store": {**store, "series": [*series[:-1], [*series[-1][:1], "Other"]]}},
-        {**state, "store": {**store, "series": [*series[:-1], [*series[-1][:6], "point"]]}},
-        {**state, "store": {**store, "exemplars": [[len(series), 0, [], 1.0, 1.0]]}},
+        {**state, "store": []},
+        *({**state, "store": {**store, **change}} for change in stores),
     ]
 
 

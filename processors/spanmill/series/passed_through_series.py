@@ -40,10 +40,10 @@ class PassedThroughSeries:
     - `order`: the time of the last point, not later than its arrival, and as it was sent.
     - `created_ns`: since when it counts, nanoseconds since the Unix epoch; 0 is unknown.
     - `used_ns`: the arrival of the last point that changed it.
-    - `exemplars`: the latest of each bucket, by its position (0 for a counter).
-    - `live`: false once it was removed.
     - `sent`: start and time of the last point, as they were sent.
     - `recent`: what is known of the last deltas, the oldest first.
+    - `exemplars`: the latest of each bucket, by its position (0 for a counter).
+    - `live`: false once it was removed.
     """
 
     labels: Labels
@@ -56,10 +56,10 @@ class PassedThroughSeries:
     order: tuple[int, int] = (0, 0)
     created_ns: int = 0
     used_ns: int = 0
-    live: bool = True
-    exemplars: dict[int, Exemplar] = field(default_factory=dict)
     sent: tuple[int, int] = (-1, -1)
     recent: tuple[int, ...] = ()
+    exemplars: dict[int, Exemplar] = field(default_factory=dict)
+    live: bool = True
 
     def take(self, point: Point, arrival_ns: int) -> Taken:
         """Take a point into account.

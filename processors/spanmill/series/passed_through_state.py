@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from itertools import islice
-from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -44,11 +43,6 @@ _FIELDS: Final[dict[type[Point], Any]] = {
     SummaryPoint: tuple[_None, int, int, bool, int, float, _Values, _Values],
 }
 
-_row = attrgetter(
-    *("labels", "kind.__name__", "temporality", "accumulates", "label_bytes", "bytes", "point"),
-    *("order", "created_ns", "used_ns", "sent", "recent"),
-)
-
 T = TypeVar("T")
 
 
@@ -69,23 +63,6 @@ class KeptFamily(NamedTuple):
         return Family(self.name, self.type, self.help, self.unit)
 
 
-class _KeptSeries(NamedTuple):
-    """The fields of a series in the order of `_row`; the point is read by its kind."""
-
-    labels: Labels
-    kind: str
-    temporality: Temporality
-    accumulates: bool
-    label_bytes: int
-    bytes: int
-    point: tuple[Any, ...] | None
-    order: tuple[int, int]
-    created_ns: int
-    used_ns: int
-    sent: tuple[int, int]
-    recent: tuple[int, ...]
-
-
 class _KeptExemplar(NamedTuple):
     """An exemplar, by its series' place among all and its bucket's in it."""
 
@@ -97,21 +74,46 @@ class _KeptExemplar(NamedTuple):
 
 
 class _KeptStore(msgspec.Struct):
+    """Families, and the series of all of them: the same place in each list is one series."""
+
     form: int
     families: list[KeptFamily]
-    series: list[_KeptSeries]
+    labels: list[Labels]
+    kinds: list[str]
+    temporalities: list[Temporality]
+    accumulates: list[bool]
+    points: list[tuple[Any, ...] | None]
+    orders: list[tuple[int, int]]
+    created_ns: list[int]
+    used_ns: list[int]
+    sent: list[tuple[int, int]]
+    recent: list[tuple[int, ...]]
+    label_bytes: list[int]
+    bytes: list[int]
     exemplars: list[_KeptExemplar]
 
 
 def kept_store(families: Sequence[KeptFamily], series: Sequence[PassedThroughSeries]) -> State:
     """Families, and all of their series one after the other.
 
-    Points and labels never change and aren't copied. A series takes half a microsecond.
+    What never changes, as points and labels, isn't copied. A list for each field, since so many
+    tuples would set the garbage collector off: half a microsecond a series.
     """
     return {
         "form": FORM,
         "families": list(families),
-        "series": list(map(_row, series)),
+        "labels": [one.labels for one in series],
+        "kinds": [one.kind.__name__ for one in series],
+        "temporalities": [one.temporality for one in series],
+        "accumulates": [one.accumulates for one in series],
+        "points": [one.point for one in series],
+        "orders": [one.order for one in series],
+        "created_ns": [one.created_ns for one in series],
+        "used_ns": [one.used_ns for one in series],
+        "sent": [one.sent for one in series],
+        "recent": [one.recent for one in series],
+        "label_bytes": [one.label_bytes for one in series],
+        "bytes": [one.bytes for one in series],
         "exemplars": [
             (at, position, *astuple(exemplar))
             for at, one in enumerate(series)
@@ -126,7 +128,7 @@ def read_store(state: object) -> list[tuple[KeptFamily, list[PassedThroughSeries
     store = converted(state, _KeptStore)
     if store.form != FORM:
         raise CheckpointError(f"services' metrics were kept in form {store.form}, not in {FORM}")
-    series = [_series(kept) for kept in store.series]
+    series = _series(store)
     for kept in store.exemplars:
         if not 0 <= kept.series < len(series):
             raise CheckpointError("an exemplar belongs to a series that isn't there")
@@ -150,24 +152,22 @@ def converted(state: object, kind: type[T]) -> T:
         raise CheckpointError(f"services' metrics can't be read: {error}") from error
 
 
-def _series(kept: _KeptSeries) -> PassedThroughSeries:
-    kind = _KINDS.get(kept.kind)
-    if kind is None:
-        raise CheckpointError(f"there is no kind of points {kept.kind!r}")
-    return PassedThroughSeries(
-        labels=kept.labels,
-        kind=kind,
-        temporality=kept.temporality,
-        accumulates=kept.accumulates,
-        label_bytes=kept.label_bytes,
-        bytes=kept.bytes,
-        point=None if kept.point is None else kind(*converted(kept.point, _FIELDS[kind])),
-        order=kept.order,
-        created_ns=kept.created_ns,
-        used_ns=kept.used_ns,
-        sent=kept.sent,
-        recent=kept.recent,
+def _series(store: _KeptStore) -> list[PassedThroughSeries]:
+    unknown = set(store.kinds) - set(_KINDS)
+    if unknown:
+        raise CheckpointError(f"there are no points of the kind {min(unknown)!r}")
+    kinds = [_KINDS[kind] for kind in store.kinds]
+    fields: tuple[list[Any], ...] = (  # in the order of those of a series
+        *(store.labels, kinds, store.temporalities, store.accumulates, store.label_bytes),
+        *(store.bytes, store.points, store.orders, store.created_ns, store.used_ns),
+        *(store.sent, store.recent),
     )
+    if len(set(map(len, fields))) > 1:
+        raise CheckpointError("some fields of services' series are missing")
+    series = list(map(PassedThroughSeries, *fields))
+    for one, point in zip(series, store.points, strict=True):
+        one.point = None if point is None else one.kind(*converted(point, _FIELDS[one.kind]))
+    return series
 
 
 def _check_unique(what: str, keys: Iterable[object]) -> None:
