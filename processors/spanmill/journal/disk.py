@@ -14,6 +14,7 @@ from typing import Final, Generic, Literal
 from spanmill.clock import Clock
 from spanmill.errors import StartError, UnavailableError
 from spanmill.journal.arrival import ArrivalClock
+from spanmill.journal.compression import Compression
 from spanmill.journal.directory import JOURNAL_ID_BYTES, open_directory, unusable
 from spanmill.journal.files import FileSystem, RealFiles
 from spanmill.journal.follower import Follower, FollowerPlace, MakeFollower
@@ -65,7 +66,7 @@ class DiskJournal(Generic[Decoded]):
     docs/durability.md has the promise and the format.
 
     `open`, `replay`, `start` come in this order. Without `start` nothing runs in the background:
-    `upkeep.step()` does once what the thread does all the time.
+    `upkeep.step()` and `compression.step()` do once what the threads do all the time.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class DiskJournal(Generic[Decoded]):
         self._commits: GroupCommit[Decoded, Prepared] = GroupCommit(self, books, group_bytes)
         self._lock: int | None = None
         self.upkeep: Upkeep | None = None
+        self.compression: Final = Compression(self._files, self._segments, self._followers, clock)
         self.journal_id = b""
         self.damaged_records = 0
 
@@ -158,6 +160,7 @@ class DiskJournal(Generic[Decoded]):
         self._writer.next_position = self._writer.durable = recovered.next_position
         writer = self._writer
         self._retention.spare_bytes = lambda: writer.spare_bytes
+        self._retention.drop_spares = writer.drop_spares
         self.upkeep = Upkeep(self._writer, self._retention, self._followers)
         for follower in self._followers:
             follower.open()
@@ -188,6 +191,7 @@ class DiskJournal(Generic[Decoded]):
         """Begin to commit, and to keep the files in order."""
         assert self.upkeep is not None, "it was opened"
         self.upkeep.start()
+        self.compression.start()
         self._commits.start(apply)
 
     def submit(self, entry: Entry[Decoded]) -> Future[Record[Decoded]]:
@@ -200,6 +204,7 @@ class DiskJournal(Generic[Decoded]):
     def close(self) -> None:
         """Commit and apply what was submitted, then refuse the rest; everything is synced."""
         self._commits.close()
+        self.compression.close()
         if self.upkeep is not None:
             self.upkeep.close()
         if self._writer is not None:

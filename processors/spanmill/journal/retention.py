@@ -55,6 +55,7 @@ class Retention:
         self._use_again = use_again
         self.checkpointed_to = 0
         self.spare_bytes: Callable[[], int] = lambda: 0
+        self.drop_spares: Callable[[], None] = lambda: None
 
     def refusal(self) -> str | None:
         """Why nothing more may be taken now: a required destination is too far behind."""
@@ -76,6 +77,9 @@ class Retention:
         """Have room for a file of so many bytes; raises UnavailableError where that can't be."""
         while self._taken() + size > self._settings.max_bytes:
             if self._remove_unneeded():
+                continue
+            if self.spare_bytes():
+                self.drop_spares()
                 continue
             oldest = next(iter(self._segments.all()), None)
             if oldest is None:

@@ -78,7 +78,20 @@ class Segments:
             if old not in self._segments:
                 return False
             self._segments[self._segments.index(old)] = new
+            old.removed = True
             return True
+
+    @contextmanager
+    def hold(self, segment: Segment) -> Iterator[bool]:
+        """Keep a segment's file from being used again; whether it is still there."""
+        with self._lock:
+            there = segment in self._segments
+            segment.readers += 1
+        try:
+            yield there
+        finally:
+            with self._lock:
+                segment.readers -= 1
 
     def committed(self, end: int) -> None:
         """The records below this position are committed."""
@@ -99,7 +112,8 @@ class Segments:
                     else:
                         position = found.header.position + 1
                         yield found.header.stored(found.payload)
-                position = max(position, end)
+                if not segment.removed:
+                    position = max(position, end)
 
     def backlog(self, signal: Signal, start: int, end: int | None = None) -> Backlog:
         """What this signal's records from `start` up to `end` sum to."""
@@ -133,6 +147,7 @@ class Segments:
         try:
             yield from read_segment(self._files, segment, position, payloads=payloads)
         except FileNotFoundError:
+            # One that was compressed meanwhile is looked up again under its new name.
             if not segment.removed:
                 raise JournalError(f"{segment.path} is gone; was it removed by hand?") from None
         except OSError as error:
