@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ class Measurement:
     idle_bytes: int
     peak_bytes: int
     books: Books
+    load_seconds: float = 0.0
+    """From the first request to the last answer."""
 
     @property
     def microseconds_a_span(self) -> float:
@@ -102,8 +105,9 @@ def measure(
         with Client(launch.grpc, launch.http_url, workload.sending, procedure.in_flight) as client:
             warm = client.send(warm_up)
             _await_delivery(sink, _spans(warm_up) if not warm.failures else 0)
-            before = process.cpu_seconds()
+            before, begun = process.cpu_seconds(), time.monotonic()
             answers = client.send(load)
+            load_seconds = time.monotonic() - begun
             sent = _spans(warm_up) + _spans(load)
             failures = (*warm.failures, *answers.failures)
             _await_delivery(sink, sent if not failures else 0)
@@ -125,6 +129,7 @@ def measure(
                 failures=failures,
             ),
             peak_bytes=process.peak_resident_bytes(),
+            load_seconds=load_seconds,
         )
 
 

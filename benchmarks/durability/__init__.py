@@ -1,0 +1,1 @@
+"""The price of an acknowledgement that means that the spans are on disk."""
