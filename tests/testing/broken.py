@@ -15,6 +15,7 @@ from spanmill.processors import (
     Processor,
     Span,
     SpanBatch,
+    State,
     service_names,
 )
 
@@ -172,3 +173,68 @@ class FailsPerSpan(PerSpan):
 
     def observe_span(self, span: Span) -> None:
         self.requests.add_one([span.name[0]])
+
+
+class Smooths(Counts):
+    """Breaks nothing: its gauge depends on what it holds, and it keeps that."""
+
+    attributes: tuple[str, ...] = ()
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__(metrics)
+        self.smoothed = metrics.gauge("spans_smoothed", "Spans a batch, smoothed.")
+        self.last = 0.0
+        self.sizes: list[int] = []
+
+    def observe(self, batch: SpanBatch) -> None:
+        super().observe(batch)
+        self.sizes = [*self.sizes[-9:], len(batch)]
+        self.last += (len(batch) - self.last) / 4
+
+    def tick(self, now_ns: int) -> None:
+        self.smoothed.set((), self.last)
+
+    def state(self) -> State:
+        return {"last": self.last, "sizes": self.sizes}
+
+    def restore(self, state: State) -> None:
+        self.last, self.sizes = state["last"], state["sizes"]
+
+
+class Forgets(Smooths):
+    def state(self) -> State:
+        return {"sizes": self.sizes}
+
+    def restore(self, state: State) -> None:
+        self.sizes = state["sizes"]
+
+
+class HasNoState(Counts):
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__(metrics)
+        self.spans = 0
+
+    def observe(self, batch: SpanBatch) -> None:
+        self.spans += len(batch)
+        self.requests.add(batch, ["many" if self.spans > 200 else "few"])
+
+
+class KeepsAnObject(Smooths):
+    def state(self) -> State:
+        return {"last": self.smoothed}
+
+
+class FailsInState(Smooths):
+    def state(self) -> State:
+        raise KeyError("last")
+
+
+class RefusesItsState(Smooths):
+    def restore(self, state: State) -> None:
+        self.last = state["average"]
+
+
+class ReturnsItsOwnList(Smooths):
+    def observe(self, batch: SpanBatch) -> None:
+        self.sizes.append(len(batch))
+        self.smoothed.set((), len(self.sizes))

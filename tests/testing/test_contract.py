@@ -30,6 +30,12 @@ BROKEN: list[tuple[type[Processor], str, str]] = [
     (broken.IgnoresWeights, "weights", "weighted=True"),
     (broken.RemembersAll, "bounded", "keep only so many keys"),
     (broken.HoldsALock, "checkpointable", "keep plain values"),
+    (broken.Forgets, "kept", "spans_smoothed.* is .*: write both"),
+    (broken.HasNoState, "kept", "shows something else after a restart"),
+    (broken.KeepsAnObject, "kept", r"can't be written and read again"),
+    (broken.FailsInState, "kept", r"fails in state\(\) \(.*broken\.py:\d+: KeyError"),
+    (broken.RefusesItsState, "kept", r"refuses in restore\(\) .*KeyError: 'average'"),
+    (broken.ReturnsItsOwnList, "kept", "later batches change: return copies"),
 ]
 
 
@@ -39,6 +45,10 @@ def only(check: str) -> list[str]:
 
 def test_a_processor_that_keeps_the_contract_passes() -> None:
     check_processor(broken.Counts)
+
+
+def test_one_that_keeps_a_state_passes() -> None:
+    check_processor(broken.Smooths)
 
 
 @pytest.mark.parametrize(

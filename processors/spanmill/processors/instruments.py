@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from spanmill.errors import DeclarationError
+from spanmill.journal.state import State
 from spanmill.processors.label_groups import Label, LabelGroups, label_groups
 from spanmill.series.column import grown
 from spanmill.series.counter import CounterColumn
@@ -16,6 +17,7 @@ from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import OVERFLOW_ROW, LabelSets
 from spanmill.series.label_values import label_value
 from spanmill.series.snapshot import LabelValues
+from spanmill.series.state_reader import StateReader
 from spanmill.spans.batch import AttributeValue, SpanBatch
 
 Where = npt.NDArray[np.bool_] | None
@@ -238,6 +240,21 @@ class LatestValues:
     def values(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """A copy of the values at these rows."""
         return self._values[rows]
+
+    def kept(self, rows: npt.NDArray[np.int64]) -> State:
+        """A copy of the values at these rows, and which have one."""
+        return {"values": self._values[rows], "given": self._given[rows]}
+
+    def restoring(self, rows: npt.NDArray[np.int64], state: StateReader) -> Callable[[], None]:
+        """What puts kept values at these rows."""
+        values = state.array("values", np.float64, rows.shape)
+        given = state.array("given", np.bool_, rows.shape)
+
+        def restore() -> None:
+            self._values[rows] = values
+            self._given[rows] = given
+
+        return restore
 
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` rows; new ones have no value."""

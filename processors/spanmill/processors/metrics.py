@@ -85,6 +85,7 @@ class Metrics:
         series = self._series(name, labels)
         label_sets = series.label_sets
         column = LatestValues(label_sets)
+        label_sets.keep(name, column)
 
         def snapshot() -> FamilySnapshot:
             rows = column.given(label_sets.live_rows())

@@ -16,6 +16,7 @@ from unittest import mock
 
 import numpy as np
 
+from spanmill.journal.state import encode_state
 from spanmill.spans.batch import Coded, SpanBatch
 from spanmill.testing.fakes import Span
 from spanmill.testing.traffic import flood, odd, ordinary, recoded, repeated, weighing
@@ -232,6 +233,32 @@ def _check_checkpointable(subject: Subject) -> None:
     trial.kept_state()
 
 
+def _check_kept(subject: Subject) -> None:
+    half = len(subject.spans) // 2
+    for before in ([], subject.spans[:half]):
+        whole, restarted = Trial(subject.make), Trial(subject.make)
+        if before:
+            whole.observe(whole.batch(before))
+            whole.tick(NOW + _SECOND, "after spans")
+        returned, parts = whole.returned_state(), whole.kept_parts()
+        written = encode_state(returned)
+        restarted.restore(parts)
+        for trial in (whole, restarted):
+            trial.observe(trial.batch(subject.spans[half:], NOW + 2 * _SECOND))
+            trial.tick(NOW + 10 * _SECOND, "after spans")
+        if encode_state(returned) != written:
+            raise ContractError(
+                "returns from state() what later batches change: return copies (list(…), "
+                "dict(…), array.copy())"
+            )
+        differs = difference(whole.figures(), restarted.figures())
+        if differs is not None:
+            raise ContractError(
+                f"shows something else after a restart: {differs}. Beside its metrics only that "
+                "comes back which state() returns and restore(state) takes over: write both"
+            )
+
+
 CHECKS: Final[Mapping[str, Callable[[Subject], None]]] = MappingProxyType(
     {
         "odd_values": _check_odd_values,
@@ -246,6 +273,7 @@ CHECKS: Final[Mapping[str, Callable[[Subject], None]]] = MappingProxyType(
         "weights": _check_weights,
         "bounded": _check_bounded,
         "checkpointable": _check_checkpointable,
+        "kept": _check_kept,
     }
 )
 """Every check by its name."""

@@ -6,13 +6,14 @@ import io
 import math
 import pickle
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
-from spanmill.errors import SpanmillError
+from spanmill.errors import CheckpointError, SpanmillError
+from spanmill.journal.state import decode_state, encode_state
 from spanmill.processors.hosted import HostedProcessor
 from spanmill.processors.instruments import Counter, Gauge, Histogram
-from spanmill.processors.interface import Processor
+from spanmill.processors.interface import Keeps, Processor
 from spanmill.processors.metrics import Metrics
 from spanmill.processors.own import shape_problem
 from spanmill.series.registry import Registry
@@ -53,6 +54,9 @@ class Trial:
         self.processor = processor
         self.attributes = processor.attributes
         self._hosted = HostedProcessor(processor, metrics)
+        kept: Collection[object] = self.registry.kept().values()
+        if processor not in kept:  # as a built-in one is, under its own name
+            self.registry.keep("own.checked", self._hosted)
 
     def batch(self, spans: Sequence[Span], at: int = NOW) -> SpanBatch:
         """These spans, with the columns that the processor declares and no others."""
@@ -87,6 +91,37 @@ class Trial:
     def figures(self) -> State:
         """Those of gauges too."""
         return dict(self._figures(lambda _: True))
+
+    def returned_state(self) -> dict[str, Any]:
+        """What its own `state` returns, empty without one; ContractError where it can't be kept."""
+        if not isinstance(self.processor, Keeps):
+            return {}
+        try:
+            state = self.processor.state()
+        except Exception as fault:  # noqa: BLE001 - an author's code may raise anything
+            _fail("fails in state()", fault)
+        try:
+            decode_state(encode_state(state))
+        except Exception as fault:  # noqa: BLE001 - whatever an author returns may raise anything
+            _fail(
+                "returns from state() what can't be written and read again: return a dict of None, "
+                "numbers, texts, bytes, lists, dicts with texts as keys, and arrays of numbers",
+                fault,
+            )
+        return state
+
+    def kept_parts(self) -> dict[str, bytes]:
+        """All that a checkpoint has of it and of its metrics."""
+        return {name: encode_state(part.state()) for name, part in self.registry.kept().items()}
+
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Go on from what another one kept; ContractError where it refuses that."""
+        for name, part in self.registry.kept().items():
+            try:
+                part.restore(decode_state(parts[name]))
+            except CheckpointError as error:
+                cause = error.__cause__
+                _fail("refuses in restore() what state() has returned", cause or error)
 
     def kept_state(self) -> bytes:
         """What it keeps beside its metrics, pickled; ContractError where that can't be."""

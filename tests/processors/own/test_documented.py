@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.own.hosting import START, Shown
+from processors.own.hosting import SECOND, START, Shown
 from spanmill.config.load import load_config
 from spanmill.config.processors import ProcessorConfig
+from spanmill.journal.state import decode_state, encode_state
 from spanmill.processors import Metrics, Processor
 from spanmill.processors.loading import class_in_file
 from spanmill.processors.own import build_own_processor
@@ -60,6 +61,8 @@ def test_each_example_is_short(file: Path) -> None:
         ("tenants_per_span", {}),
         ("apdex", {"threshold_seconds": 0.01}),
         ("database_time", {}),
+        ("silence", {}),
+        ("silence", {"forget_after_seconds": 50}),
     ],
 )
 def test_each_example_keeps_the_contract(name: str, settings: Mapping[str, Any]) -> None:
@@ -151,3 +154,14 @@ def test_database_time_is_told_by_statement() -> None:
         ("shop", "", "SELECT"): 2,
         ("shop", "", "other"): 2,
     }
+
+
+def test_a_service_is_silent_since_its_last_span_also_after_a_restart() -> None:
+    before, after = Shown(), Shown()
+    config = ProcessorConfig(name="silence", file=DOCS / "examples" / "silence.py")
+    first, second = (build_own_processor(config, shown.registry) for shown in (before, after))
+    first.observe(batch_of([Span(service="a")], (), START))
+    second.restore(decode_state(encode_state(first.state())))
+    second.observe(batch_of([Span(service="b")], (), START + 60 * SECOND))
+    second.tick(START + 90 * SECOND)
+    assert after.values("silence_seconds") == {("a",): 90.0, ("b",): 30.0}
