@@ -12,12 +12,18 @@ from spanmill.series.registry import Registry
 
 
 def shown(registry: Registry, without: Collection[str] = ()) -> dict[str, list[Any]]:
-    """Every family by its name, to the last bit, but for those of these beginnings."""
+    """Every family by its name, to the last bit, but for those of these beginnings.
+
+    Nothing shows since when a gauge is there, so its stamps are left out.
+    """
     families: dict[str, list[Any]] = {}
     for snapshot in registry.snapshot():
         name = snapshot.family.name
         if not name.startswith(tuple(without)):
-            families.setdefault(name, []).append(_plain(snapshot))
+            plain = _plain(snapshot)
+            if snapshot.family.type == "gauge":
+                del plain["created"]
+            families.setdefault(name, []).append(plain)
     return families
 
 
