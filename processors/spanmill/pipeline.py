@@ -11,6 +11,7 @@ from typing import Final
 from spanmill.books import check_books
 from spanmill.checkpoints import Checkpoints
 from spanmill.clock import Clock
+from spanmill.config.exposure import warn_of_exposures
 from spanmill.config.model import Config
 from spanmill.derivation import Derivation
 from spanmill.exporters.otlp.factory import (
@@ -121,6 +122,7 @@ class Pipeline:
         """Bind every port, then start every part; raises StartError before anything runs."""
         for server in (self._scrape, *self._receivers):
             server.bind()
+        warn_of_exposures(self._config)
         self._journal.open()
         self._scrape.start()
         self._restore()

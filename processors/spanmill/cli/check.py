@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from spanmill.cli.check_listeners import listener_problems
 from spanmill.clock import SystemClock
 from spanmill.config.exporters import OtlpDestinationConfig, TlsConfig
+from spanmill.config.exposure import exposures
 from spanmill.config.load import LoadedConfig, load_config
 from spanmill.config.model import Config
 from spanmill.config.problems import KeyPath, Problem, config_error, dotted
@@ -56,6 +58,7 @@ def _refuse_unusable_files(loaded: LoadedConfig) -> None:
         if destination.tls is not None
         for problem in _unusable_files(loaded, signal, name, destination, destination.tls)
     ]
+    problems += listener_problems(loaded, SystemClock())
     if problems:
         raise config_error(loaded.path, problems)
 
@@ -123,6 +126,8 @@ def _unreadable(file: Path) -> str | None:
 def _summary(loaded: LoadedConfig) -> Iterator[str]:
     config = loaded.config
     yield f"listens: {', '.join(_listeners(config))}"
+    for exposure in exposures(config):
+        yield f"unprotected: {exposure}"
     for signal, destinations in _destinations(config):
         named = [f"{name} at {d.endpoint} ({d.protocol})" for name, d in destinations.items()]
         yield f"sends {signal.name} to: {', '.join(named) or 'nobody'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 import msgspec
 import urllib3
 
+from spanmill.config.metrics_token import METRICS_AUTH_TOKEN
 from spanmill.exporters.series_page import (
     LabelFigures,
     SeriesFigures,
@@ -69,6 +71,7 @@ def _read(url: str) -> SeriesPage | str:
             answer = pool.request(
                 "GET",
                 address,
+                headers=_authorization(os.environ),
                 timeout=timeout,
                 retries=False,
                 redirect=False,
@@ -78,12 +81,19 @@ def _read(url: str) -> SeriesPage | str:
             answer.close()
     except urllib3.exceptions.HTTPError as error:
         return f"nothing answers at {address}: {_reason(error)}"
+    if answer.status == 401:
+        return f"{address} wants a token: set the environment variable {METRICS_AUTH_TOKEN}"
     if answer.status != 200:
         return f"{address} answers {answer.status}: is it spanmill's scrape endpoint?"
     try:
         return read_series_page(body)
     except msgspec.DecodeError:
         return f"{address} doesn't answer as spanmill's scrape endpoint does"
+
+
+def _authorization(environ: Mapping[str, str]) -> dict[str, str]:
+    token = environ.get(METRICS_AUTH_TOKEN)
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
