@@ -59,10 +59,11 @@ def scan(
     *,
     payloads: bool,
     holes: Mapping[int, int] = MappingProxyType({}),
+    full: bool = False,
 ) -> Iterator[Found | Damage]:
     """The records from `start` up to `limit`, and what lies between them where that is damaged.
 
-    What follows the last record is not shown. Without `payloads` these are neither read nor
+    What follows the last record is shown as damage only where it is `full` of records. Without `payloads` these are neither read nor
     checked. `holes` are passed over in silence: where each begins, and where it ends. Memory: the
     largest record and 1 MiB.
     """
@@ -93,6 +94,8 @@ def scan(
                 continue
         yield Found(at, header, payload)
         at = end
+    if full and damaged is not None:
+        yield Damage(damaged, limit, None)
 
 
 class _Window:

@@ -79,7 +79,10 @@ def read_segment(
             source = ColdSource(source, segment.footer.blocks)
         place = segment.place(position)
         holes = dict(segment.footer.holes)
-        for found in scan(source, segment.head.salt, place, end_at, payloads=payloads, holes=holes):
+        read = scan(
+            source, segment.head.salt, place, end_at, payloads=payloads, holes=holes, full=True
+        )
+        for found in read:
             if not isinstance(found, Found) or found.header.position >= position:
                 yield found
     finally:

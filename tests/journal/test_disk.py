@@ -1,0 +1,355 @@
+"""The journal on disk: what it gives back, what it lets go, and what damage does to it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from journal.on_disk import SEGMENT_BYTES, Disk, SaidFollower, end, leave, replayed, step, write
+from spanmill.errors import UnavailableError
+from spanmill.journal.follower import Backlog
+from spanmill.journal.log import CursorSettings, Entry, Signal
+from spanmill.journal.record_format import encode, prepare
+from spanmill.testing import ManualClock
+
+
+@pytest.fixture
+def disk(tmp_path: Path, clock: ManualClock) -> Disk:
+    return Disk(tmp_path / "state", clock)
+
+
+def numbered(count: int, size: int = 5000) -> list[bytes]:
+    return [(b"%06d" % number).ljust(size, b".") for number in range(count)]
+
+
+def test_a_record_comes_back_as_it_was_submitted(disk: Disk, clock: ManualClock) -> None:
+    journal = disk.opened()
+    entries: list[Entry[None]] = [
+        Entry(b"spans", Signal.TRACES, "10.0.0.7", 3, None, {"bad_id": 2}, b"k" * 16),
+        Entry(b"", Signal.TRACES, "10.0.0.7", 3, None, {}, b"k" * 16, duplicate=True),
+        Entry(b"", Signal.TICK, "", 0, None),
+        Entry(b"points", Signal.METRICS, "ключ", 9, None),
+    ]
+    for entry in entries:
+        clock.advance(1.0)
+        journal.append([journal.prepare(entry)[0]])
+    end(journal)
+    records = replayed(disk.opened())
+    assert [record.position for record in records] == [0, 1, 2, 3]
+    assert [record.arrival_ns for record in records] == [10**18 + s * 10**9 for s in (1, 2, 3, 4)]
+    for record, entry in zip(records, entries, strict=True):
+        assert (record.payload, record.signal, record.source, record.items) == (
+            entry.payload,
+            entry.signal,
+            entry.source,
+            entry.items,
+        )
+        assert (dict(record.rejected), record.key, record.duplicate, record.payload_bytes) == (
+            entry.rejected,
+            entry.key,
+            entry.duplicate,
+            len(entry.payload),
+        )
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_records_are_found_from_any_position_over_many_segments(disk: Disk, killed: bool) -> None:
+    journal = disk.opened()
+    payloads = numbered(40)
+    write(journal, payloads)
+    leave(journal) if killed else end(journal)
+    journal = disk.opened()
+    assert len(disk.segments()) == 8
+    for position in (0, 1, 4, 5, 6, 20, 39):
+        records = list(journal.stored.read(position))
+        assert [record.payload for record in records] == payloads[position:]
+    assert [r.payload for r in journal.stored.read(3, payloads=False)] == [None] * 37
+    assert (journal.stored.first, journal.stored.end) == (0, 40)
+    write(journal, [b"more"])
+    assert [record.position for record in replayed(journal, 38)] == [39, 40]
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_backlog_is_summed_from_any_position_to_any_other(disk: Disk, killed: bool) -> None:
+    journal = disk.opened()
+    for number in range(30):
+        signal = Signal.METRICS if number % 3 == 0 else Signal.TRACES
+        entry = Entry(b"x" * (1000 * number % 7000 + 1), signal, "test", number, None)
+        journal.append([journal.prepare(entry)[0]])
+    leave(journal) if killed else end(journal)
+    journal = disk.opened()
+    records = replayed(journal)
+    for start in range(0, 30, 4):
+        for stop in range(start, 31, 3):
+            chosen = [r for r in records[start:stop] if r.signal is Signal.TRACES]
+            assert journal.stored.backlog(Signal.TRACES, start, stop) == Backlog(
+                len(chosen), sum(r.items for r in chosen), sum(r.payload_bytes for r in chosen)
+            )
+
+
+def test_a_larger_record_than_a_segment_gets_one_of_its_own(disk: Disk) -> None:
+    journal = disk.opened()
+    payloads = [b"a", b"b" * (3 * SEGMENT_BYTES), b"c"]
+    write(journal, payloads)
+    leave(journal)
+    assert [record.payload for record in replayed(disk.opened())] == payloads
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_flipped_bit_costs_one_record_and_is_reported_with_segment_and_offset(
+    disk: Disk, sealed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = disk.opened()
+    payloads = numbered(4, 3000)
+    write(journal, payloads)
+    end(journal) if sealed else leave(journal)
+    (segment,) = disk.segments()
+    content = bytearray(segment.read_bytes())
+    record = content.index(payloads[1]) - 72 - 7
+    for place in (record + 3, record + 30, record + 74, content.index(payloads[1]) + 100):
+        damaged = bytearray(content)
+        damaged[place] ^= 4
+        segment.write_bytes(damaged)
+        caplog.clear()
+        journal = disk.opened()
+        found = replayed(journal)
+        assert [r.payload for r in found] == [payloads[0], *payloads[2:]]
+        assert [r.position for r in found] == [0, 2, 3]
+        assert journal.damaged_records == 1
+        (told,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+        assert told.__dict__["segment"] == str(segment)
+        assert told.__dict__["offset"] == record
+        replayed(journal)
+        assert journal.damaged_records == 1, "it is told once"
+        leave(journal)
+        segment.write_bytes(content)
+
+
+def test_a_flipped_bit_in_a_segments_head_costs_nothing(disk: Disk) -> None:
+    journal = disk.opened()
+    payloads = numbered(3)
+    write(journal, payloads)
+    leave(journal)
+    (segment,) = disk.segments()
+    content = bytearray(segment.read_bytes())
+    for place in (0, 9, 17, 25, 2048, 2060):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        segment.write_bytes(damaged)
+        journal = disk.opened()
+        assert [record.payload for record in replayed(journal)] == payloads
+        leave(journal)
+        segment.write_bytes(content)
+
+
+def test_a_segment_whose_head_is_lost_is_set_aside_and_the_others_are_read(disk: Disk) -> None:
+    journal = disk.opened()
+    payloads = numbered(12)
+    write(journal, payloads)
+    end(journal)
+    lost = disk.segments()[1]
+    lost.write_bytes(b"\xff" * 4096 + lost.read_bytes()[4096:])
+    journal = disk.opened()
+    assert [record.payload for record in replayed(journal)] == payloads[:5] + payloads[10:]
+    assert journal.damaged_records > 0
+    assert lost.with_name(lost.name + ".unreadable").exists()
+
+
+def test_a_missing_segment_is_reported_and_the_others_are_read(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = disk.opened()
+    payloads = numbered(12)
+    write(journal, payloads)
+    end(journal)
+    disk.segments()[1].unlink()
+    journal = disk.opened()
+    assert [record.payload for record in replayed(journal)] == payloads[:5] + payloads[10:]
+    assert journal.damaged_records == 5
+    (told,) = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert (told.__dict__["from"], told.__dict__["to"]) == (5, 9)
+
+
+def test_a_payload_that_holds_a_record_is_not_taken_for_one(disk: Disk) -> None:
+    forged: Entry[None] = Entry(b"forged", Signal.TRACES, "test", 1, None)
+    record = b"".join(encode(prepare(forged), 1, 10**18, 2, 0))
+    journal = disk.opened()
+    write(journal, [bytes(7 + shift) + record for shift in range(8)])
+    leave(journal)
+    (segment,) = disk.segments()
+    content = bytearray(segment.read_bytes())
+    begin = 4096
+    while (begin := content.find(b"\xf5sm\x1arec\n", begin + 1)) >= 0:
+        if bytes(content[begin : begin + len(record)]) != record:
+            content[begin] ^= 1  # every real record's mark is gone, but for the first
+    segment.write_bytes(content)
+    assert b"forged" not in [r.payload for r in replayed(disk.opened())]
+
+
+def test_segments_go_when_the_checkpoint_and_every_destination_are_past_them(disk: Disk) -> None:
+    journal = disk.journal()
+    follower = journal.cursor(CursorSettings("tempo", Signal.TRACES, 1 << 30), lambda _: None)
+    assert isinstance(follower, SaidFollower)
+    journal.open()
+    write(journal, numbered(20))
+    step(journal)
+    assert journal.stored.first == 0
+    journal.checkpointed(12)
+    step(journal)
+    assert journal.stored.first == 0, "the destination lacks it"
+    follower.needs_from = 7
+    step(journal)
+    assert journal.stored.first == 5
+    follower.needs_from = 20
+    step(journal)
+    assert journal.stored.first == 10, "a start would replay it"
+    assert [r.position for r in journal.stored.read(0)] == list(range(10, 20))
+
+
+def test_a_destination_gives_up_what_is_older_than_max_age(disk: Disk, clock: ManualClock) -> None:
+    journal = disk.journal()
+    lazy = journal.cursor(CursorSettings("lazy", Signal.TRACES, 1 << 30), lambda _: None)
+    must = journal.cursor(CursorSettings("must", Signal.TRACES, 1 << 30, True), lambda _: None)
+    assert isinstance(lazy, SaidFollower)
+    assert isinstance(must, SaidFollower)
+    journal.open()
+    write(journal, numbered(10))
+    clock.advance(3000.0)
+    write(journal, numbered(10))
+    journal.checkpointed(19)
+    step(journal)
+    assert lazy.expired_below == 0
+    clock.advance(700.0)
+    step(journal)
+    assert (lazy.expired_below, must.expired_below) == (10, 0)
+    assert journal.stored.first == 0, "the required one lacks it"
+
+
+def test_a_journal_at_max_bytes_expires_the_oldest_for_those_who_may_lack_it(disk: Disk) -> None:
+    disk.max_bytes = 4 * SEGMENT_BYTES
+    journal = disk.journal()
+    lazy = journal.cursor(CursorSettings("lazy", Signal.TRACES, 1 << 30), lambda _: None)
+    assert isinstance(lazy, SaidFollower)
+    journal.open()
+    for number in range(100):
+        write(journal, numbered(1))
+        journal.checkpointed(number)
+        step(journal)
+        assert journal.bytes_on_disk <= disk.max_bytes
+    assert lazy.expired_below >= 80
+    assert journal.refusal is None
+
+
+def test_a_journal_at_max_bytes_refuses_before_a_required_destination_loses_anything(
+    disk: Disk,
+) -> None:
+    disk.max_bytes = 4 * SEGMENT_BYTES
+    journal = disk.journal()
+    must = journal.cursor(CursorSettings("must", Signal.TRACES, 1 << 30, True), lambda _: None)
+    assert isinstance(must, SaidFollower)
+    journal.open()
+    taken = 0
+    refused: UnavailableError | None = None
+    while refused is None:
+        try:
+            write(journal, numbered(1))
+        except UnavailableError as error:
+            refused = error
+        else:
+            journal.checkpointed(taken)
+            step(journal)
+            taken += 1
+    assert "required destination must" in str(refused)
+    assert refused.retry_after > 0
+    assert len(replayed(journal)) == taken >= 15
+    must.needs_from = 10
+    step(journal)
+    write(journal, numbered(1))
+
+
+def test_a_journal_that_waits_for_a_checkpoint_says_so(disk: Disk) -> None:
+    disk.max_bytes = 4 * SEGMENT_BYTES
+    journal = disk.opened()
+    with pytest.raises(UnavailableError, match="no checkpoint"):
+        write(journal, numbered(100))
+
+
+def test_a_required_destination_at_its_max_backlog_refuses_spans_but_no_ticks(disk: Disk) -> None:
+    journal = disk.journal()
+    journal.cursor(CursorSettings("must", Signal.TRACES, 20_000, True), lambda _: None)
+    records: list[object] = []
+    journal.open()
+    journal.start(records.append)
+    for payload in numbered(4):
+        journal.submit(Entry(payload, Signal.TRACES, "test", 1, None)).result()
+    with pytest.raises(UnavailableError, match="must lacks 20000 bytes of traces"):
+        journal.submit(Entry(b"x", Signal.TRACES, "test", 1, None)).result()
+    assert journal.refusal is not None
+    journal.submit(Entry(b"", Signal.TICK, "", 0, None)).result()
+    assert len(records) == 5
+    end(journal)
+
+
+def test_a_cold_segment_is_compressed_and_read_as_before(disk: Disk, clock: ManualClock) -> None:
+    journal = disk.journal()
+    follower = journal.cursor(CursorSettings("away", Signal.TRACES, 1 << 30), lambda _: None)
+    assert isinstance(follower, SaidFollower)
+    journal.open()
+    payloads = numbered(20)
+    write(journal, payloads)
+    journal.checkpointed(19)
+    step(journal)
+    reader = journal.stored.read(1)
+    assert next(reader).payload == payloads[1]
+    assert not journal.compression.step(), "it is not old enough"
+    clock.advance(301.0)
+    before = journal.bytes_on_disk
+    while journal.compression.step():
+        pass
+    assert [path.suffix for path in disk.segments()] == [".zst", ".zst", ".seg", ".seg"]
+    assert journal.bytes_on_disk < before
+    assert [record.payload for record in reader] == payloads[2:], "who was reading reads on"
+    for position in (0, 4, 5, 9, 13):
+        found = [record.payload for record in journal.stored.read(position)]
+        assert found == payloads[position:]
+    leave(journal)
+    journal = disk.opened()
+    assert [record.payload for record in replayed(journal)] == payloads
+    assert journal.stored.backlog(Signal.TRACES, 0) == Backlog(20, 20, 100_000)
+
+
+def test_damage_in_a_cold_segment_costs_a_block_and_no_more(disk: Disk, clock: ManualClock) -> None:
+    journal = disk.journal()
+    journal.cursor(CursorSettings("away", Signal.TRACES, 1 << 30), lambda _: None)
+    journal.open()
+    payloads = numbered(15)
+    write(journal, payloads)
+    step(journal)
+    clock.advance(301.0)
+    assert journal.compression.step()
+    cold = disk.segments()[0]
+    content = bytearray(cold.read_bytes())
+    content[4096 + 20] ^= 1
+    cold.write_bytes(content)
+    assert [record.payload for record in replayed(journal)] == payloads[5:]
+    assert journal.damaged_records == 1
+    end(journal)
+
+
+def test_positions_are_not_used_again_where_acknowledged_ones_may_have_been_lost(
+    disk: Disk,
+) -> None:
+    disk.durability = "written"
+    journal = disk.opened()
+    write(journal, numbered(3))
+    leave(journal)
+    journal = disk.opened()
+    assert len(replayed(journal)) == 3
+    assert journal.stored.end > 1 << 32
+    write(journal, [b"more"])
+    assert [record.payload for record in replayed(journal, 2)] == [b"more"]
+    end(journal)
+    again = disk.opened()
+    assert (len(replayed(again)), again.damaged_records) == (4, 0)
