@@ -777,6 +777,8 @@ def _refill(ring: Ring, columns: tuple, ends: cython.bint, names: cython.longlon
         # An end leads to an earlier one: so whoever follows them comes to an end.
         if not NOBODY <= side.other < (i if ends else names):
             raise ValueError("a side leads to one that isn't there")
+        if ends and side.other != NOBODY and words[0, side.other] != side.key:
+            raise ValueError("an end leads to one that waits for another span")
         if not 0 <= side.service < names or side.flags >= ROOT:
             raise ValueError("a side has no service or flags that can't be")
         if not ends and ring.find(side.key) != NOBODY:

@@ -96,6 +96,9 @@ def read_remembered(state: StateReader, names: int, now_ns: int) -> Remembered:
         raise state.error("a span has a peer without a name")
     if (ends.others < NOBODY).any() or (ends.others >= np.arange(len(ends))).any():
         raise state.error("an end waits behind one that came later")
+    behind = np.flatnonzero(ends.others != NOBODY)
+    if (ends.keys[ends.others[behind]] != ends.keys[behind]).any():
+        raise state.error("an end waits behind one that waits for another span")
     if len(np.unique(spans.keys)) < len(spans):
         raise state.error("a span is there twice")
     return Remembered(spans, ends)

@@ -101,7 +101,7 @@ class ServiceGraph:
             "elapsed": self._elapsed.state(),
             "names": self._names.all(),
             "remembered": self._joining.remember().state(),
-            "unpaired": dict(self._unpaired),
+            "unpaired": {reason: spans for reason, spans in self._unpaired.items() if spans},
         }
 
     def restore(self, state: State) -> None:
