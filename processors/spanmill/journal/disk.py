@@ -133,23 +133,31 @@ class DiskJournal(Generic[Decoded]):
         fresh_id = self._random(JOURNAL_ID_BYTES)
         opened = open_directory(self._files, settings.directory, fresh_id, self._version)
         self._lock, self.journal_id = opened.lock, opened.journal_id
-        folder = settings.directory / "journal"
         try:
-            recovered = recover(self._files, folder, self.journal_id, self._clock)
+            self._recover(settings.directory / "journal")
+            for follower in self._followers:
+                follower.open()
         except OSError as error:
+            self._unlock()
             raise unusable(settings.directory, error) from error
+        except StartError:
+            self._unlock()
+            raise
+
+    def _recover(self, folder: Path) -> None:
+        recovered = recover(self._files, folder, self.journal_id, self._clock)
         for segment in recovered.segments:
             self._segments.add(segment)
         self.damaged_records = recovered.damaged
         self._segments.committed(recovered.next_position)
-        self._writer = SegmentWriter(
+        writer = SegmentWriter(
             self._files,
             self._segments,
             WriterSettings(
                 folder,
                 self.journal_id,
-                settings.durability == "synced",
-                settings.segment_bytes,
+                self._settings.durability == "synced",
+                self._settings.segment_bytes,
                 self._random,
                 self._retention.make_room,
                 self._observe_sync,
@@ -157,24 +165,11 @@ class DiskJournal(Generic[Decoded]):
             self._clock,
             ArrivalClock(self._clock, recovered.last_arrival_ns),
         )
-        self._writer.next_position = self._writer.durable = recovered.next_position
-        writer = self._writer
+        writer.next_position = writer.durable = recovered.next_position
+        self._writer = writer
         self._retention.spare_bytes = lambda: writer.spare_bytes
         self._retention.drop_spares = writer.drop_spares
-        self.upkeep = Upkeep(self._writer, self._retention, self._followers)
-        for follower in self._followers:
-            follower.open()
-
-    def begin_at(self, position: int) -> None:
-        """Give no record a position below this one: a checkpoint knows others under those.
-
-        Between `open` and `start`. Needed where the records of a checkpoint are gone: the files
-        were removed, or a power cut took what was only written.
-        """
-        assert self._writer is not None, "it was opened"
-        if position > self._writer.next_position:
-            self._writer.next_position = self._writer.durable = position
-            self._segments.committed(position)
+        self.upkeep = Upkeep(writer, self._retention, self._followers)
 
     def replay(self, after: int, apply: Callable[[StoredRecord], None]) -> None:
         """Let `apply` see the records after this position that are still there."""
@@ -213,9 +208,7 @@ class DiskJournal(Generic[Decoded]):
     def release(self) -> None:
         """Give the directory to others; after `close`, when no cursor is read any more."""
         self.sync_cursors()
-        if self._lock is not None:
-            self._files.close(self._lock)
-            self._lock = None
+        self._unlock()
 
     def sync_cursors(self) -> None:
         """Make durable where the destinations stand."""
@@ -234,6 +227,12 @@ class DiskJournal(Generic[Decoded]):
         return self._segments.bytes + self._retention.spare_bytes()
 
     @property
+    def bytes_to_replay(self) -> int:
+        """What the segments take that a start would replay; a checkpoint makes it less."""
+        position = self._retention.checkpointed_to
+        return sum(segment.size for segment in self._segments.all() if segment.end > position)
+
+    @property
     def oldest_arrival_ns(self) -> int | None:
         """When the oldest record arrived that is still there; None where there is none."""
         for segment in self._segments.all():
@@ -245,6 +244,11 @@ class DiskJournal(Generic[Decoded]):
     def refusal(self) -> str | None:
         """Why nothing is taken now; None while everything is."""
         return self._retention.refusal() or (self._writer.refusal if self._writer else None)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._files.close(self._lock)
+            self._lock = None
 
     def _use_again(self, segment: Segment) -> bool:
         return self._writer is not None and self._writer.use_again(segment.path)

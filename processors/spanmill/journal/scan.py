@@ -63,9 +63,9 @@ def scan(
 ) -> Iterator[Found | Damage]:
     """The records from `start` up to `limit`, and what lies between them where that is damaged.
 
-    What follows the last record is shown as damage only where it is `full` of records. Without `payloads` these are neither read nor
-    checked. `holes` are passed over in silence: where each begins, and where it ends. Memory: the
-    largest record and 1 MiB.
+    What follows the last record is shown as damage only where it is `full` of records. Without
+    `payloads` these are neither read nor checked. `holes` are passed over in silence: where each
+    begins, and where it ends. Memory: the largest record and 1 MiB.
     """
     window = _Window(source, limit, _WINDOW if payloads else _HEADERS_WINDOW)
     at = start
