@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "run": ("spanmill.cli.run", "receive spans, derive metrics, forward traces"),
     "demo": ("spanmill.cli.demo.command", "watch it work on small services that call each other"),
     "replay": ("spanmill.cli.replay.command", "send recorded spans to an OTLP endpoint, as of now"),
+    "journal": ("spanmill.cli.journal.command", "look into a state directory, take records out"),
     "check": ("spanmill.cli.check", "say whether a configuration file can be used"),
     "doctor": ("spanmill.cli.doctor.command", "say how a running spanmill is, and what to do"),
     "explain-name": ("spanmill.cli.explain_name", "show what a span name becomes, and why"),

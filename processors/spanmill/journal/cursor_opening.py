@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from spanmill.journal.cursor_log import CursorEntry, read_last_entry
 from spanmill.journal.cursor_position import CursorPosition
@@ -41,6 +41,12 @@ def cursor_path(folder: Path, settings: CursorSettings) -> Path:
     if len(name) > _LONGEST_NAME:
         name = name[:100] + "~" + hashlib.sha256(settings.name.encode()).hexdigest()
     return folder / f"{settings.signal.value}-{name}{SUFFIX}"
+
+
+def name_of(path: Path) -> tuple[str, str]:
+    """The signal and the destination of a cursor's file; a very long name is cut short."""
+    signal, _, name = path.name.removesuffix(SUFFIX).partition("-")
+    return signal, unquote(name)
 
 
 def find_place(

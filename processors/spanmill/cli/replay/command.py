@@ -24,7 +24,7 @@ from spanmill.errors import StartError
 from spanmill.exporters.otlp.factory import build_sender
 from spanmill.exporters.otlp.sender import Sender
 from spanmill.exporters.otlp.settings import DestinationSettings, TlsSettings
-from spanmill.exporters.otlp.signals import TRACES
+from spanmill.exporters.otlp.signals import TRACES, OtlpSignal
 
 EXIT_REJECTED: Final = 1
 EXIT_INTERRUPTED: Final = 130
@@ -85,7 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
     protocol: Protocol = arguments.protocol or ("http/protobuf" if "://" in endpoint else "grpc")
     plan = Plan(arguments.rate, arguments.passes, arguments.batch_size)
     target = f"{endpoint} over {protocol}"
-    with _terminated_as_interrupted(), contextlib.closing(_sender(endpoint, protocol, clock)) as to:
+    with (
+        _terminated_as_interrupted(),
+        contextlib.closing(sender_to(endpoint, protocol, clock)) as to,
+    ):
         try:
             recording = Recording.open(arguments.file)
         except KeyboardInterrupt:  # a large file takes a while
@@ -140,14 +143,17 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _sender(endpoint: str, protocol: Protocol, clock: Clock) -> Sender:
+def sender_to(
+    endpoint: str, protocol: Protocol, clock: Clock, signal: OtlpSignal = TRACES
+) -> Sender:
+    """What sends to an endpoint as the command line names it; StartError where that is none."""
     try:
         destination = parse_destination(endpoint, protocol, has_tls=False)
     except ValueError as error:
         raise StartError(f"--to: {error}") from error
     settings = DestinationSettings(
         name="replay",
-        signal=TRACES,
+        signal=signal,
         endpoint=destination,
         protocol=protocol,
         headers={},

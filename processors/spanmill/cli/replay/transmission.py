@@ -19,7 +19,8 @@ from spanmill.exporters.otlp.sender import (
     TooLarge,
 )
 from spanmill.exporters.otlp.settings import RetrySettings
-from spanmill.spans.split import Part, split_request
+from spanmill.exporters.otlp.signals import TRACES, OtlpSignal
+from spanmill.spans.split import Part
 
 REQUEST_TIMEOUT: Final = 30.0
 """Seconds for one request and its answer."""
@@ -57,6 +58,7 @@ class Transmission:
         sleep: Callable[[float], None],
         rng: Random,
         waiting: Callable[[str], None],
+        signal: OtlpSignal = TRACES,
     ) -> None:
         self._sent = sent
         self._sender = sender
@@ -64,6 +66,7 @@ class Transmission:
         self._clock = clock
         self._sleep = sleep
         self._waiting = waiting
+        self._signal = signal
         self._backoff = Backoff(RETRY, rng)
         self._reached = False
 
@@ -92,13 +95,15 @@ class Transmission:
             case Delivered():
                 self._answered(part, min(reply.rejected, part.items), reply.message)
             case TooLarge():
-                halves = split_request(part.payload, len(part.payload) // 2)
+                halves = self._signal.split(part.payload, len(part.payload) // 2)
                 if part.items > 1 and len(halves) > 1:
                     return halves
                 self._answered(part, part.items, reply.reason)
             case Permanent():
                 if not reply.by_content:
-                    raise StartError(f"{self._target} takes no spans: {reply.reason}")
+                    raise StartError(
+                        f"{self._target} takes no {self._signal.items}: {reply.reason}"
+                    )
                 self._answered(part, part.items, reply.reason)
         return []
 

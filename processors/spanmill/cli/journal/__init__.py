@@ -1,0 +1,1 @@
+"""Looking into a state directory, and taking records out of it."""
