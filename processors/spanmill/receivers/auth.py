@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
@@ -112,14 +113,15 @@ class _Notices:
 def _call_certificate(context: grpc.ServicerContext) -> str | None:
     # The stubs say one value for each key, and grpc gives a list.
     shown = cast(Mapping[str, Sequence[bytes]], context.auth_context())
-    binary = shown.get("x509_pem_cert")
-    if not binary:
+    pem = shown.get("x509_pem_cert")
+    if not pem:
         return None
     uris, dns_names, common_names = (
         [value.decode("utf-8", "replace") for value in shown.get(key, ())]
         for key in ("peer_uri", "peer_dns", "x509_common_name")
     )
-    return f"certificate:{certificate_name(uris, dns_names, common_names, binary[0])}"
+    encoded = ssl.PEM_cert_to_DER_cert(pem[0].decode("ascii"))  # as HTTP's TLS has it
+    return f"certificate:{certificate_name(uris, dns_names, common_names, encoded)}"
 
 
 def _peer_host(peer: str) -> str:
