@@ -172,7 +172,8 @@ class Once:
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"the known requests are damaged: {error!r}") from error
-        if not len(known) == len(keys) == len(arrivals) or not told.keys() <= known.keys():
+        fit = len(known) == len(keys) == len(arrivals) and len(joined) == len(keys) * KEY_BYTES
+        if not fit or not told.keys() <= known.keys():
             raise CheckpointError("the known requests are damaged: their parts don't fit")
         with self._lock:
             self._items, self._told = known, told
