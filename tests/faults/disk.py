@@ -21,7 +21,10 @@ from faults.experiment import Experiment, Verdict
 
 _DISK_BYTES: Final = 24 << 20
 _LEFT_BYTES: Final = (0, 256 << 10)
-_FULL_SECONDS: Final = (0.2, 1.5)
+_FULL_SECONDS: Final = (0.0, 1.0)
+_REFUSAL_SECONDS: Final = 10.0
+_UNTIL_REFUSED: Final = 0.8
+"""The share of rounds in which the disk stays full until somebody is refused, and then on."""
 _FREE_SECONDS: Final = (0.2, 1.0)
 _KILL_SHARE: Final = 0.2
 
@@ -91,7 +94,7 @@ def full_disk(rounds: int, seed: int, durability: str = "synced") -> Report:
         state = {
             "durability": durability,
             "directory": str(disk / "state"),
-            "segment_bytes": "1MiB",
+            "segment_bytes": "256KiB",
             "max_bytes": "16MiB",
             "checkpoint_interval": "500ms",
         }
@@ -110,6 +113,10 @@ def _round(experiment: Experiment, disk: Path, rng: random.Random, report: Repor
     _pass(rng.uniform(*_FREE_SECONDS))
     refused = tally.refused_for_now
     ballast = fill(disk, rng.choice((0, rng.randint(*_LEFT_BYTES))))
+    if rng.random() < _UNTIL_REFUSED:
+        deadline = time.monotonic() + _REFUSAL_SECONDS
+        while tally.refused_for_now == refused and time.monotonic() < deadline:
+            _pass(0.005)
     _pass(rng.uniform(*_FULL_SECONDS))
     killed = rng.random() < _KILL_SHARE
     if killed:

@@ -16,6 +16,7 @@ _MOST_TOLD: Final = 20
 OF_THE_PROCESS: Final = (
     "process_",
     "spanmill_ack_duration_seconds",
+    "spanmill_dead_letters_",
     "spanmill_decoder_irregular_requests",
     "spanmill_export_duration_seconds",
     "spanmill_export_retries",
