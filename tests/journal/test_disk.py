@@ -353,3 +353,19 @@ def test_positions_are_not_used_again_where_acknowledged_ones_may_have_been_lost
     end(journal)
     again = disk.opened()
     assert (len(replayed(again)), again.damaged_records) == (4, 0)
+
+
+def test_positions_that_a_checkpoint_knows_of_are_not_used_again(disk: Disk) -> None:
+    journal = disk.opened()
+    write(journal, numbered(3))
+    journal.begin_at(2)
+    assert journal.stored.end == 3
+    journal.begin_at(700)
+    assert journal.stored.end == 700
+    write(journal, [b"more"])
+    assert [record.position for record in replayed(journal, 2)] == [700]
+    assert [record.position for record in replayed(journal)] == [0, 1, 2, 700]
+    leave(journal)
+    again = disk.opened()
+    assert [record.position for record in replayed(again)] == [0, 1, 2, 700]
+    assert again.damaged_records == 0

@@ -18,7 +18,7 @@ from spanmill.errors import StartError
 from spanmill.testing import ManualClock
 
 Work = Callable[[ModelledFiles, History], None]
-EXHAUSTIVE_UP_TO = 256  # outcomes of one power cut; beyond it as many are drawn
+EXHAUSTIVE_UP_TO = 128  # outcomes of one power cut; beyond it as many are drawn
 
 
 def two_groups(files: ModelledFiles, history: History) -> None:
@@ -98,7 +98,7 @@ def outcomes() -> Iterator[Dice]:
         yield enumerated
         if not enumerated.advance():
             return
-    for seed in range(EXHAUSTIVE_UP_TO // 4):
+    for seed in range(EXHAUSTIVE_UP_TO // 8):
         yield drawn(seed)
         yield drawn(seed, mostly_the_last=True)
 

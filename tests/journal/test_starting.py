@@ -78,8 +78,8 @@ def test_a_segment_of_a_newer_version_or_another_journal_is_left_alone(disk: Dis
     end(journal)
     (segment,) = disk.segments()
     content = segment.read_bytes()
-    newer = encode_head(Head(0, 1, journal.journal_id, True, format=2))
-    foreign = encode_head(Head(0, 1, b"another journal!", True))
+    newer = encode_head(Head(0, 0, 1, journal.journal_id, True, format=2))
+    foreign = encode_head(Head(0, 0, 1, b"another journal!", True))
     for head, word in ((newer, "newer spanmill"), (foreign, "another journal")):
         segment.write_bytes(head + content[4096:])
         assert word in refusal(disk)

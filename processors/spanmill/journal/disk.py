@@ -165,11 +165,19 @@ class DiskJournal(Generic[Decoded]):
             self._clock,
             ArrivalClock(self._clock, recovered.last_arrival_ns),
         )
-        writer.next_position = writer.durable = recovered.next_position
+        writer.next_position = writer.written_to = writer.durable = recovered.next_position
         self._writer = writer
         self._retention.spare_bytes = lambda: writer.spare_bytes
         self._retention.drop_spares = writer.drop_spares
         self.upkeep = Upkeep(writer, self._retention, self._followers)
+
+    def begin_at(self, position: int) -> None:
+        """Give no record a lower position than this; between `open` and `start`.
+
+        A checkpoint may know of records that are gone: their positions are not used again.
+        """
+        assert self._writer is not None, "it was opened"
+        self._writer.begin_at(position)
 
     def replay(self, after: int, apply: Callable[[StoredRecord], None]) -> None:
         """Let `apply` see the records after this position that are still there."""

@@ -65,7 +65,7 @@ def recover(files: FileSystem, folder: Path, journal_id: bytes, clock: Clock) ->
         progress.tell(number + 1)
         if segment is None:
             continue
-        if segment.first > recovered.next_position and recovered.segments:
+        if segment.head.after > recovered.next_position and recovered.segments:
             _tell_gap(recovered, segment)
         if segment.end == segment.first:
             files.remove(path)
@@ -219,12 +219,12 @@ def _tell(segment: Segment, gap: _Gap, synced: bool) -> int:
 
 
 def _tell_gap(recovered: Recovered, segment: Segment) -> None:
-    recovered.damaged += segment.first - recovered.next_position
+    recovered.damaged += segment.head.after - recovered.next_position
     _log.error(
         "records of the journal are missing",
         extra={
             "from": recovered.next_position,
-            "to": segment.first - 1,
+            "to": segment.head.after - 1,
             "before": str(segment.path),
         },
     )

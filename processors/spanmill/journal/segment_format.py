@@ -5,7 +5,8 @@ it is sealed where its footer is, twice as well. Records follow; the rest of the
 was allocated ahead, with zeros or what the file held in a former use.
 
     head, at 0 and 2048: 8s mark, u32 CRC32C of the rest, u32 format, u64 first position,
-      u32 salt, u32 flags (1: acknowledged without being synced), 16s journal id
+      u64 the position that was next when the segment before it ended, u32 salt,
+      u32 flags (1: acknowledged without being synced), 16s journal id
     seal, at 1024 and 3072: 8s mark, u32 CRC32C of the rest, u64 where the records end,
       u64 where the footer is, u32 its length, u32 its CRC32C
 
@@ -29,7 +30,7 @@ FORMAT: Final = 1
 BLOCK: Final = 4096
 _HEAD_MARK: Final = b"spanmill"
 _SEAL_MARK: Final = b"sealed\r\n"
-_HEAD: Final = struct.Struct("<IQII16s")
+_HEAD: Final = struct.Struct("<IQQII16s")
 _SEAL: Final = struct.Struct("<QQII")
 _SUM: Final = struct.Struct("<I")
 _HEADS_AT: Final = (0, 2048)
@@ -42,9 +43,13 @@ INDEX_STRIDE: Final = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a segment says of itself; `salt` begins the sums of its records' headers."""
+    """What a segment says of itself; `salt` begins the sums of its records' headers.
+
+    Positions from `after` up to `first` were passed over on purpose.
+    """
 
     first: int
+    after: int
     salt: int
     journal_id: bytes
     synced: bool
@@ -115,7 +120,12 @@ class Footer(msgspec.Struct):
 def encode_head(head: Head) -> bytes:
     """The first block of a segment that is not sealed."""
     body = _HEAD.pack(
-        head.format, head.first, head.salt, 0 if head.synced else _WRITTEN, head.journal_id
+        head.format,
+        head.first,
+        head.after,
+        head.salt,
+        0 if head.synced else _WRITTEN,
+        head.journal_id,
     )
     written = _HEAD_MARK + _SUM.pack(crc32c(body)) + body
     block = bytearray(BLOCK)
@@ -129,8 +139,8 @@ def decode_head(block: bytes) -> Head | None:
     for at in _HEADS_AT:
         body = _intact(block, at, _HEAD_MARK, _HEAD.size)
         if body is not None:
-            version, first, salt, flags, journal_id = _HEAD.unpack(body)
-            return Head(first, salt, journal_id, not flags & _WRITTEN, version)
+            version, first, after, salt, flags, journal_id = _HEAD.unpack(body)
+            return Head(first, after, salt, journal_id, not flags & _WRITTEN, version)
     return None
 
 

@@ -82,7 +82,7 @@ class SegmentWriter:
         self._unsealed: deque[tuple[Segment, int]] = deque()
         self._retry_at = float("-inf")
         self.refusal: str | None = None
-        self.next_position = 0
+        self.next_position = self.written_to = 0
         self.durable = 0
 
     def append(self, group: Sequence[Prepared]) -> list[Record[Any]]:
@@ -96,6 +96,13 @@ class SegmentWriter:
             self._abandon()
             self._refuse(f"the journal can't be written: {error.strerror or error}")
             raise UnavailableError(str(self.refusal), RETRY_AFTER_SECONDS) from error
+
+    def begin_at(self, position: int) -> None:
+        """Give no record a lower position than this."""
+        if position > self.next_position:
+            self._abandon()
+            self.next_position = self.durable = position
+            self._segments.committed(position)
 
     def prepare_ahead(self) -> None:
         """Have room for the next segment; raises OSError, and UnavailableError for no room."""
@@ -227,7 +234,7 @@ class SegmentWriter:
                 at=at,
             )
             at += prepared.length
-        self.next_position = records[-1].position + 1
+        self.next_position = self.written_to = records[-1].position + 1
         self._segments.committed(self.next_position)
         self.refusal = None
 
@@ -246,7 +253,7 @@ class SegmentWriter:
             spare = self._make_spare(size)
         path, file, size = spare
         salt = int.from_bytes(settings.random(4), "little")
-        head = Head(self.next_position, salt, settings.journal_id, settings.synced)
+        head = Head(self.next_position, self.written_to, salt, settings.journal_id, settings.synced)
         target = settings.folder / segment_name(head.first)
         try:
             self._files.write(file, [encode_head(head)], 0)
