@@ -170,6 +170,7 @@ class DiskJournal(Generic[Decoded]):
         self._retention.spare_bytes = lambda: writer.spare_bytes
         self._retention.drop_spares = writer.drop_spares
         self.upkeep = Upkeep(writer, self._retention, self._followers)
+        writer.left = self.upkeep.wake
 
     def begin_at(self, position: int) -> None:
         """Give no record a lower position than this; between `open` and `start`.

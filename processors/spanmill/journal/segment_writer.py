@@ -82,6 +82,7 @@ class SegmentWriter:
         self._unsealed: deque[tuple[Segment, int]] = deque()
         self._retry_at = float("-inf")
         self.refusal: str | None = None
+        self.left: Callable[[], None] = lambda: None  # a segment is to be sealed
         self.next_position = self.written_to = 0
         self.durable = 0
 
@@ -275,6 +276,7 @@ class SegmentWriter:
         with self._lock:
             self._unsealed.append((self._segment, self._file))
         self._segment, self._file = None, -1
+        self.left()
 
     def _abandon(self) -> None:
         if self._segment is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from spanmill.errors import UnavailableError
@@ -47,12 +47,27 @@ class Upkeep:
             self._thread.join()
 
     def step(self) -> None:
-        """Do once what is to be done now; raises OSError at the first thing that fails."""
+        """Do once what is to be done now.
+
+        What fails keeps nothing else from being done; then the first OSError is raised.
+        """
+        failures: list[OSError] = []
+        parts: list[Callable[[], object]] = [self._seal]
+        parts += [follower.sync for follower in self._followers]
+        parts += [self._retention.release, self._prepare]
+        for part in parts:
+            try:
+                part()
+            except OSError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _seal(self) -> None:
         while self._writer.seal_one():
             pass
-        for follower in self._followers:
-            follower.sync()
-        self._retention.release()
+
+    def _prepare(self) -> None:
         try:
             self._writer.prepare_ahead()
         except UnavailableError:
