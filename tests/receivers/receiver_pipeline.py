@@ -14,9 +14,11 @@ from spanmill.journal.log import Entry, Record
 from spanmill.journal.memory import MemoryJournal
 from spanmill.points.batch import PointBatch
 from spanmill.points.decoder import DecodedMetrics
+from spanmill.receivers.admission import Admission
 from spanmill.receivers.grpc import GrpcReceiver
 from spanmill.receivers.http import HttpReceiver
 from spanmill.receivers.intake import Intake
+from spanmill.receivers.once import Once
 from spanmill.receivers.signals import TAKEN_METRICS, Decoded, taken_traces
 from spanmill.series.registry import Registry
 from spanmill.series.snapshot import Values
@@ -52,6 +54,8 @@ class ReceiverPipeline:
         handler_threads: int = 32,
         attributes: tuple[str, ...] = (),
         committing: bool = True,
+        once: Once | None = None,
+        admission: Admission | None = None,
     ) -> None:
         clock = SystemClock()
         self.registry = Registry(clock)
@@ -59,9 +63,11 @@ class ReceiverPipeline:
         self.journal = WatchedJournal(clock, self.registry.lock)
         self.records: list[Record[Decoded | None]] = []
         self.intakes = [
-            Intake(taken, self.journal, self.telemetry, clock)
+            Intake(taken, self.journal, self.telemetry, clock, once)
             for taken in (taken_traces(load_decoder(attributes)), TAKEN_METRICS)
         ]
+        self._once = once
+        self._admission = admission
         self._max_request_size = max_request_size
         self._handler_threads = handler_threads
         self._clients: list[Client] = []
@@ -79,13 +85,17 @@ class ReceiverPipeline:
             0,
             self._max_request_size,
             handler_threads=self._handler_threads,
+            admission=self._admission,
         )
         return self._start(receiver)
 
     @cached_property
     def http(self) -> HttpReceiver:
         """The HTTP receiver, started when it is first needed."""
-        return self._start(HttpReceiver(self.intakes, "127.0.0.1", 0, self._max_request_size))
+        receiver = HttpReceiver(
+            self.intakes, "127.0.0.1", 0, self._max_request_size, admission=self._admission
+        )
+        return self._start(receiver)
 
     def commit(self) -> None:
         """Let the journal commit from now on."""
@@ -162,7 +172,13 @@ class ReceiverPipeline:
         return 0
 
     def _apply(self, record: Record[Decoded | None]) -> None:
-        decoded = record.entry.decoded
+        entry = record.entry
+        if entry.duplicate:
+            self.telemetry.books_of(entry.signal).received.add(entry.items, "duplicate")
+            return
+        if self._once is not None:
+            self._once.applied(entry.key, entry.items, entry.rejected, record.arrival_ns)
+        decoded = entry.decoded
         assert decoded is not None
         self.telemetry.count_received(record.entry.signal, len(decoded.batch), decoded.rejected)
         self.records.append(record)
