@@ -97,7 +97,7 @@ def kept_store(families: Sequence[KeptFamily], series: Sequence[PassedThroughSer
     """Families, and all of their series one after the other.
 
     What never changes, as points and labels, isn't copied. A list for each field, since so many
-    tuples would set the garbage collector off: half a microsecond a series.
+    tuples would set the garbage collector off: 0.7 microseconds a series.
     """
     return {
         "form": FORM,
