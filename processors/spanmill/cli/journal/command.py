@@ -90,6 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
                 return _replay(state, arguments)
     except JournalError as error:
         raise StartError(f"{error}; if a process works there, try again") from error
+    except BrokenPipeError:
+        raise  # the reader of our output has left, which is no fault
     except OSError as error:
         where = error.filename or arguments.state
         raise StartError(f"{where}: {(error.strerror or str(error)).lower()}") from error
