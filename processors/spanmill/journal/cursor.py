@@ -37,8 +37,7 @@ class DiskCursor:
     changes together with the books' counters.
 
     A backlog over `max_backlog` is cut down by `sync`, outside the books: for a second more may
-    wait, unless the destination is `required`, whose `is_full` is then asked before a record is
-    taken.
+    wait, unless the destination is `required`, for which the journal then takes nothing.
     """
 
     def __init__(
@@ -86,11 +85,6 @@ class DiskCursor:
     def queued_bytes(self) -> int:
         """Payload bytes of the records that are neither acknowledged nor expired."""
         return self._unread_bytes + self._held_bytes
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a `required` destination's backlog has reached its bound."""
-        return self.settings.required and self.queued_bytes >= self.settings.max_backlog
 
     def open(self) -> None:
         """Read where it stood; StartError where its file can't be read or written."""
