@@ -106,3 +106,50 @@ def test_one_that_can_t_be_made_ends_the_start_with_a_sentence(tmp_path: Path) -
         f"processors[0] (mine): {file}:5: failing_requests should be called "
         "failing_requests_total: a counter's name ends in _total"
     )
+
+
+KEEPING = """\
+class Numbered:
+    attributes = ()
+
+    def __init__(self, metrics):
+        self.seen = metrics.gauge("spans_seen", "Spans since the first start.")
+        self.number = 0
+
+    def observe(self, batch):
+        self.number += len(batch)
+        self.seen.set((), self.number)
+
+    def tick(self, now_ns):
+        pass
+
+    def state(self):
+        return {"number": self.number}
+
+    def restore(self, state):
+        self.number = state[NAME]
+"""
+
+
+@pytest.mark.parametrize(("name", "seen"), [("number", 6), ("another", 1)])
+def test_what_it_keeps_goes_on_over_a_restart_or_begins_anew_alone(
+    name: str, seen: int, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "numbered.py"
+    file.write_text(KEEPING.replace("NAME", repr(name)), encoding="utf-8")
+    settings = {
+        "state": {"directory": tmp_path / "state"},
+        "processors": [{"name": "numbered", "file": file}, TENANTS],
+    }
+    first = start(**settings)
+    first.send_grpc(requests("a", "b"))
+    first.send_grpc(requests("a", "b", "a"))
+    first.close()
+    second = start(**settings)
+    second.send_grpc(requests("a"))
+    samples = second.scrape()
+    assert value(samples, "spans_seen") == seen
+    assert value(samples, "tenant_requests_total", service="unknown_service", tenant="a") == 4
+    refused = [record for record in caplog.records if "begins anew" in record.getMessage()]
+    assert len(refused) == (name == "another")
+    assert all("KeyError" in record.reason for record in refused)  # type: ignore[attr-defined]  # a field
