@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,9 @@ from contextlib import AbstractContextManager
 from typing import Final, Generic
 
 from spanmill.clock import Clock
-from spanmill.errors import UnavailableError
 from spanmill.journal.arrival import ArrivalClock
+from spanmill.journal.group_commit import GroupCommit
 from spanmill.journal.log import (
-    RETRY_AFTER_SECONDS,
     Cursor,
     CursorSettings,
     Decoded,
@@ -24,8 +23,6 @@ from spanmill.journal.log import (
     Record,
 )
 from spanmill.journal.stored import StoredRecord
-
-_log = logging.getLogger(__name__)
 
 _RECORD_OVERHEAD = 200  # bytes that a queued record takes beside its payload; measured: 175
 
@@ -36,28 +33,17 @@ class MemoryJournal(Generic[Decoded]):
     What it acknowledges is lost when the process ends. `books` is held while a record is
     applied and shown to the cursors, and is to be held by whoever changes or reads figures that
     must agree with each other (the books of docs/architecture.md).
-
-    Whoever submits while nobody commits does so itself, which saves waking two threads a
-    request. It commits one group, all that waits at that moment, so that nobody answers late
-    because of the others; what came meanwhile is left to a thread that does nothing else.
     """
 
     def __init__(self, clock: Clock, books: AbstractContextManager[object]) -> None:
         self._arrival = ArrivalClock(clock)
-        self._books = books
-        self._pending: deque[tuple[Entry[Decoded], Future[Record[Decoded]]]] = deque()
-        self._changed = threading.Condition()
-        self._apply: Callable[[Record[Decoded]], None] | None = None
-        self._committing = False
-        self._closed = False
-        self._cursors: list[_MemoryCursor] = []
         self._next_position = 0
-        self._thread: threading.Thread | None = None
+        self._commits: GroupCommit[Decoded, Entry[Decoded]] = GroupCommit(self, books, sys.maxsize)
 
     def cursor(self, settings: CursorSettings, expired: Callable[[int], None]) -> Cursor:
         """A reader of all records of a signal from now on; call it before `start`."""
         cursor = _MemoryCursor(settings, expired)
-        self._cursors.append(cursor)
+        self._commits.followers.append(cursor)
         return cursor
 
     def open(self) -> None:
@@ -71,90 +57,28 @@ class MemoryJournal(Generic[Decoded]):
 
     def start(self, apply: Callable[[Record[Decoded]], None]) -> None:
         """Begin to commit. `apply` sees every record once, in order, one at a time."""
-        self._thread = threading.Thread(target=self._commit, name="journal-commit", daemon=True)
-        with self._changed:
-            self._apply = apply
-        self._thread.start()
+        self._commits.start(apply)
 
     def submit(self, entry: Entry[Decoded]) -> Future[Record[Decoded]]:
         """Queue an entry; the future ends once it is committed and applied."""
-        future: Future[Record[Decoded]] = Future()
-        with self._changed:
-            if self._closed:
-                future.set_exception(_shutting_down())
-                return future
-            self._pending.append((entry, future))
-            if self._committing or self._apply is None:
-                return future
-            group = self._take_group()
-        self._commit_group(group)
-        return future
+        return self._commits.submit(entry)
 
     def close(self) -> None:
         """Commit and apply what was submitted, then refuse the rest. Cursors read on."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-        for _, future in self._pending:  # the journal was never started
-            if future.set_running_or_notify_cancel():
-                future.set_exception(_shutting_down())
-        self._pending.clear()
+        self._commits.close()
 
-    def _commit(self) -> None:
-        """Commit what was submitted while somebody else did."""
-        while True:
-            with self._changed:
-                while self._committing or not (self._pending or self._closed):
-                    self._changed.wait()
-                if not self._pending:
-                    return
-                group = self._take_group()
-            self._commit_group(group)
-            del group  # or an idle journal would keep the last requests in memory
+    def prepare(self, entry: Entry[Decoded]) -> tuple[Entry[Decoded], int]:
+        """See `group_commit.Log`."""
+        return entry, 0
 
-    def _take_group(self) -> list[tuple[Entry[Decoded], Future[Record[Decoded]]]]:
-        """All that waits, for whoever holds the lock to commit, and nobody else meanwhile."""
-        self._committing = True
-        group = list(self._pending)
-        self._pending.clear()
-        return group
-
-    def _commit_group(
-        self, group: Sequence[tuple[Entry[Decoded], Future[Record[Decoded]]]]
-    ) -> None:
-        assert self._apply is not None, "it was started"
-        try:
-            for entry, future in group:
-                # A caller that gave up may have cancelled; from here on it can't.
-                if not future.set_running_or_notify_cancel():
-                    continue
-                record = self._append(entry)
-                try:
-                    with self._books:
-                        self._apply(record)
-                        for cursor in self._cursors:
-                            cursor.append(record)
-                except Exception as error:  # noqa: BLE001 - every receiver waits for this
-                    _log.exception("a record could not be applied")
-                    future.set_exception(error)
-                else:
-                    future.set_result(record)
-        finally:
-            with self._changed:
-                self._committing = False
-                if self._pending or self._closed:
-                    self._changed.notify_all()
-
-    def _append(self, entry: Entry[Decoded]) -> Record[Decoded]:
-        record = Record(self._next_position, self._arrival.now(), entry)
-        self._next_position += 1
-        return record
-
-
-def _shutting_down() -> UnavailableError:
-    return UnavailableError("the process is shutting down", RETRY_AFTER_SECONDS)
+    def append(self, group: Sequence[Entry[Decoded]]) -> Sequence[Record[Decoded]]:
+        """See `group_commit.Log`."""
+        first = self._next_position
+        self._next_position += len(group)
+        return [
+            Record(position, self._arrival.now(), entry)
+            for position, entry in enumerate(group, first)
+        ]
 
 
 class _MemoryCursor:
