@@ -90,7 +90,6 @@ class Process:
             rejected = decoded.rejected if decoded is not None else {}
             entry = Entry(body, signal, "", items, decoded, rejected)
             with self.registry.lock:
-                self.registry.applying(arrival_ns)
                 self._derivation.apply(Record(0, arrival_ns, entry))
 
     def shown(self) -> Shown:
