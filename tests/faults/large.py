@@ -32,7 +32,7 @@ class Report:
 
     def __str__(self) -> str:
         return (
-            f"{self.megabytes:,.0f} MiB of journal with {self.spans:,} spans and no checkpoint "
+            f"{self.megabytes:,.0f} MiB of records with {self.spans:,} spans and no checkpoint "
             f"since its begin: ready after {self.seconds:.1f} s "
             f"({self.spans / self.seconds:,.0f} spans/s), {self.progress} lines of progress\n"
             f"{self.verdict}"
@@ -43,22 +43,22 @@ def large(megabytes: int, seed: int) -> Report:
     """Fill a journal for a destination that is away, kill, start, and judge."""
     report = Report()
     with TemporaryDirectory(prefix="spanmill-large-") as work:
-        journal = Path(work, "state", "journal")
         state: dict[str, Any] = {
-            "directory": str(journal.parent),
+            "directory": str(Path(work, "state")),
             "checkpoint_interval": "24h",
+            "max_bytes": "64GiB",
         }
         manners = Manners(clients=8, spans=(2000, 2000), pause=0.0, hasty=0.0, forgetful=0.0)
         with Experiment(Path(work), seed, state, manners) as experiment:
             experiment.sink.away = True
             experiment.start()
             deadline = time.monotonic() + _FILL_SECONDS
-            while _bytes(journal) < megabytes * _MIB:
+            while (queued := _queued_bytes(experiment)) < megabytes * _MIB:
                 assert time.monotonic() < deadline, "the journal doesn't grow"
                 time.sleep(_LOOK_SECONDS)
             experiment.clients.hold(on=True)
             experiment.process.kill()
-            report.megabytes = _bytes(journal) / _MIB
+            report.megabytes = queued / _MIB
             report.spans = experiment.clients.tally.acknowledged_spans
             experiment.sink.away = False
             begun = time.monotonic()
@@ -72,12 +72,10 @@ def large(megabytes: int, seed: int) -> Report:
     return report
 
 
-def _bytes(folder: Path) -> int:
-    """What the files take on disk; they may go meanwhile."""
-    try:
-        return sum(entry.stat().st_blocks * 512 for entry in folder.iterdir())
-    except FileNotFoundError:
-        return 0
+def _queued_bytes(experiment: Experiment) -> float:
+    """What waits for the destination: the records' payloads, without what is only preallocated."""
+    scrape = experiment.watch.scrape()
+    return 0.0 if scrape is None else scrape.sum("spanmill_export_queued_bytes")
 
 
 def main(arguments: Sequence[str]) -> int:
