@@ -137,6 +137,16 @@ def test_with_another_limit_the_counts_go_on(limit: int) -> None:
     assert len(second.sets) <= limit
 
 
+def test_a_label_set_that_found_no_room_twice_in_one_batch_comes_back() -> None:
+    traffic = KeptTraffic(1)
+    keys = [traffic.key(name) for name in ("shop/a", "shop/b", "shop/b")]
+    traffic.sets.rows(keys, traffic.now, np.array([1, 2, 3]))
+    second = traffic.restarted()
+    for one in (traffic, second):
+        one.tick()
+    assert second.seen() == traffic.seen()
+
+
 def test_half_a_surrogate_pair_in_a_label_comes_back() -> None:
     traffic = KeptTraffic(5)
     traffic.send({"shop/\ud800": 1, "shop/whole": 2})

@@ -151,8 +151,8 @@ class Busiest:
         slots = state.rows("slots", self.size)
         keys = read_labels(state.part("keys"), labels)
         free = state.others("free", slots, 0, self.size)
-        if len(keys) != len(slots):
-            raise state.error("a key has no slot")
+        if len(keys) != len(slots) or len(set(keys)) != len(slots):
+            raise state.error("a key has no slot, or two")
         shape = (len(slots),)
         self._counts[slots] = state.array("counts", np.float64, shape)
         self._recent[slots] = state.array("recent", np.int64, shape)

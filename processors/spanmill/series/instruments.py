@@ -89,7 +89,7 @@ class _Instrument(Generic[Value]):
         }
 
     def restoring(self, state: StateReader) -> Callable[[], None]:
-        """What takes this state over: its series first, then those that it doesn't have."""
+        """What takes this state over; series that it doesn't have stay as they are."""
         labels = [self._kept_labels(state, labels) for labels in state.values("labels")]
         created = state.array("created_ns", np.int64, (len(labels),)).tolist()
         values = self._kept_values(state, len(labels))
@@ -97,12 +97,11 @@ class _Instrument(Generic[Value]):
             raise state.error(f"{self.family.name} has a series twice, or too many of them")
 
         def restore() -> None:
+            # In the order in which they began: those that are declared with 0 are there already.
             stamps = dict(zip(self._values, self._created_ns, strict=True))
-            self._values = dict(zip(labels, values, strict=True)) | {
-                key: value for key, value in self._values.items() if key not in set(labels)
-            }
             stamps |= dict(zip(labels, created, strict=True))
-            self._created_ns = [stamps[key] for key in self._values]
+            self._values |= dict(zip(labels, values, strict=True))
+            self._created_ns = list(stamps.values())
 
         return restore
 

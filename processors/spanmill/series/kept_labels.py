@@ -46,7 +46,7 @@ def kept_keys(keys: Sequence[LabelValues], labels: int) -> Callable[[], State]:
 def read_labels(state: StateReader, labels: int) -> list[LabelValues]:
     """The label sets, of interned texts.
 
-    Raises CheckpointError where they have not so many labels each, or one comes twice.
+    Raises CheckpointError where they have not so many labels each.
     """
     count = state.integer("count")
     values, codes = state.values("values"), state.values("codes")
@@ -60,10 +60,7 @@ def read_labels(state: StateReader, labels: int) -> list[LabelValues]:
         if len(numbers) and int(numbers.max()) >= len(texts):
             raise state.error("a label value is missing")
         columns.append(texts[numbers].tolist())
-    found: list[LabelValues] = list(zip(*columns, strict=True)) if labels else [()] * count
-    if len(set(found)) < count:
-        raise state.error("a label set comes twice")
-    return found
+    return list(zip(*columns, strict=True)) if labels else [()] * count
 
 
 def _coded(texts: list[str]) -> tuple[list[str | bytes], npt.NDArray[np.uint32]]:

@@ -202,8 +202,8 @@ class LabelSets(GrowingRows):
         rows = kept.rows("rows", kept.integer("next_row"))
         rows = rows[rows != OVERFLOW_ROW]
         labels = read_labels(kept.part("labels"), len(self.names))
-        if len(labels) != len(rows):
-            raise kept.error("a label set has no row")
+        if len(labels) != len(rows) or len(set(labels)) != len(rows):
+            raise kept.error("a label set has no row, or two")
         ticked_ns, by_traffic = kept.integer("ticked_ns"), kept.flag("by_traffic")
         exchanged = kept.integer("exchanged")
         tail = hashes = None
