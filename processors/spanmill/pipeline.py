@@ -140,6 +140,7 @@ class Pipeline:
         self._ticker.start()
         self._ready.set()
         host = self._config.exporters.prometheus.endpoint.host
+        scheme = "http" if self._config.exporters.prometheus.tls is None else "https"
         _log.info(
             "ready",
             extra={
@@ -148,7 +149,7 @@ class Pipeline:
                 "kernels": _kernels(self._missing_kernels),
                 "own_processors": ",".join(p.name for p in self._config.processors) or "none",
                 **{receiver.name: receiver.endpoint for receiver in self._receivers},
-                "metrics": f"http://{host}:{self._scrape.port}/metrics",
+                "metrics": f"{scheme}://{host}:{self._scrape.port}/metrics",
                 "destinations": ",".join(self._config.exporters.otlp_traces) or "none",
                 "metric_destinations": ",".join(self._config.exporters.otlp_metrics) or "none",
             },
