@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from journal.entries import Journal
+from spanmill.journal.memory import MemoryJournal
 from spanmill.testing import ManualClock
 
 
@@ -18,6 +19,6 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def journal(clock: ManualClock) -> Iterator[Journal]:
-    journal = Journal(clock, threading.RLock())
+    journal = MemoryJournal[None](clock, threading.RLock())
     yield journal
     journal.close()

@@ -7,12 +7,12 @@ from concurrent.futures import Future
 
 import pytest
 
+from spanmill.journal import log
 from spanmill.journal.log import Cursor, Entry, ReadRecord, Record, Signal
-from spanmill.journal.memory import MemoryJournal
 
 TIMEOUT = 20.0
 
-Journal = MemoryJournal[None]
+Journal = log.Journal[None]
 
 
 class Applied:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from journal.entries import TIMEOUT, Applied, Journal, entry, nothing_expires, read_all
 from spanmill.journal.log import CursorSettings, Entry, ReadRecord, Signal
+from spanmill.journal.memory import MemoryJournal
 from spanmill.testing import ManualClock
 
 OVERHEAD = 200  # what a record may take beside its payload
@@ -191,7 +192,7 @@ def test_every_item_is_queued_acknowledged_or_expired_and_the_bound_holds(
 ) -> None:
     limit = 2000
     expired: list[int] = []
-    journal = Journal(ManualClock(), threading.RLock())
+    journal = MemoryJournal[None](ManualClock(), threading.RLock())
     cursor = journal.cursor(CursorSettings("a", Signal.TRACES, limit), expired.append)
     journal.start(lambda record: None)
     in_hand: list[ReadRecord] = []

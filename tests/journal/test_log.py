@@ -1,10 +1,12 @@
-"""The journal in memory: one order, one arrival clock, commits in groups."""
+"""Any journal: one order, one arrival clock, commits in groups."""
 
 from __future__ import annotations
 
 import threading
 import tracemalloc
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +20,35 @@ from journal.entries import (
     submit_apart,
 )
 from spanmill.errors import UnavailableError
+from spanmill.journal.cursors import DiskCursors
+from spanmill.journal.disk import DiskJournal, DiskSettings
 from spanmill.journal.log import CursorSettings, Entry, Record, Signal
+from spanmill.journal.memory import MemoryJournal
 from spanmill.testing import ManualClock
 from waiting import Eventually
+
+
+class _OpenedAtItsStart(DiskJournal[None]):
+    def start(self, apply: Callable[[Record[None]], None]) -> None:
+        self.open()
+        super().start(apply)
+
+
+@pytest.fixture(params=["memory", "synced", "written"])
+def journal(
+    request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
+) -> Iterator[Journal]:
+    books = threading.RLock()
+    if request.param == "memory":
+        in_memory = MemoryJournal[None](clock, books)
+        yield in_memory
+        in_memory.close()
+        return
+    settings = DiskSettings(tmp_path / "state", request.param, 1 << 40, 1e9, 1 << 20)
+    on_disk = _OpenedAtItsStart(settings, clock, books, DiskCursors(books), version="1")
+    yield on_disk
+    on_disk.close()
+    on_disk.release()
 
 
 def test_records_are_applied_once_in_the_order_of_submission(
@@ -222,7 +250,7 @@ def test_the_books_are_held_while_a_record_is_applied_and_shown_to_the_cursors()
             self.depth -= 1
 
     books = Books()
-    journal = Journal(ManualClock(), books)
+    journal = MemoryJournal[None](ManualClock(), books)
     journal.cursor(
         CursorSettings("a", Signal.TRACES, 10), lambda items: held.append(books.depth == 1)
     )
