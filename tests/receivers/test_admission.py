@@ -56,10 +56,12 @@ def test_a_refused_change_leaves_what_was_held(admission: Admission) -> None:
     assert (held.held, admission.used) == (60, 100)
 
 
-def test_a_client_alone_may_have_everything(admission: Admission) -> None:
-    for _ in range(4):
-        admission.reserve("a", 25)
-    assert admission.used == 100
+def test_a_client_alone_may_have_all_but_the_last_twelfth(admission: Admission) -> None:
+    for _ in range(23):
+        admission.reserve("a", 4)
+    with pytest.raises(UnavailableError):
+        admission.reserve("a", 4)
+    assert admission.reserve("b", 8).held == 8
 
 
 def test_beside_another_a_client_has_at_most_half(admission: Admission) -> None:
@@ -74,7 +76,7 @@ def test_beside_another_a_client_has_at_most_half(admission: Admission) -> None:
 def test_one_that_was_refused_finds_room_when_it_comes_back(
     admission: Admission, clock: ManualClock
 ) -> None:
-    greedy = [admission.reserve("a", 25) for _ in range(4)]
+    greedy = [admission.reserve("a", 23) for _ in range(4)]
     with pytest.raises(UnavailableError):
         admission.reserve("b", 25)
     clock.advance(1)
@@ -89,12 +91,12 @@ def test_one_that_was_refused_finds_room_when_it_comes_back(
 def test_half_is_given_up_again_once_nobody_else_asks(
     admission: Admission, clock: ManualClock
 ) -> None:
-    greedy = [admission.reserve("a", 25) for _ in range(4)]
+    greedy = [admission.reserve("a", 23) for _ in range(4)]
     with pytest.raises(UnavailableError):
         admission.reserve("b", 25)
     greedy[0].release()
     clock.advance(5.1)
-    admission.reserve("a", 25)
+    admission.reserve("a", 23)
 
 
 def test_one_large_request_is_taken_beside_others(admission: Admission) -> None:

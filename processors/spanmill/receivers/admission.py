@@ -28,7 +28,8 @@ def effective_request_size(configured: int, budget: int) -> int:
 class Admission:
     """Bytes in flight of all receivers, never more than the budget.
 
-    While others ask, one client holds at most half of it, unless it holds nothing else. "Others
+    While others ask, one client holds at most half of it, unless it holds nothing else; and it
+    never holds the last twelfth beside something else, which is for a client that comes. "Others
     ask" means that another one holds something, or was refused within the last five seconds: so
     a client that was alone makes room when it is not any more. Memory: one number for each client
     that holds something now, and the names of the last two that were refused.
@@ -96,7 +97,7 @@ class Admission:
     def _is_greedy(self, client: str, held: int, more: int) -> bool:
         if held == 0 or held + more <= self.budget // 2:
             return False
-        if len(self._by_client) > 1:
+        if len(self._by_client) > 1 or held + more > self.budget - self.budget // _READERS:
             return True
         since = self._clock.monotonic() - _ASKED_SECONDS
         return any(other != client and at > since for other, at in self._refused.items())
