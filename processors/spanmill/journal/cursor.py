@@ -73,6 +73,7 @@ class DiskCursor:
         self._woken = self._closed = False
         self._fault: OSError | None = None  # why the latest entry isn't in the file
         self._unsynced = False
+        self._distrusted = False  # the file is to be written anew
         self._told_at = self._unreadable_told_at = -math.inf
         self._untold = 0
 
@@ -200,11 +201,13 @@ class DiskCursor:
                     return
                 entry = self._entry()
                 is_long = self._log.is_long
-            if is_long:
-                self._rewrite()
-            else:
+            if not self._distrusted:
+                self._distrusted = True  # once a sync failed, the next one may hide what is lost
                 self._log.sync()
+                self._distrusted = False
                 self._synced(entry)
+            if self._distrusted or is_long:
+                self._rewrite()
 
     def wake(self) -> None:
         """End a `read` that waits, or else the next one, without waiting any longer."""
@@ -362,6 +365,7 @@ class DiskCursor:
             self._fault = None
         self._log.sync()
         self._log.sync_name()
+        self._distrusted = False
         self._synced(entry)
 
     def _synced(self, entry: CursorEntry) -> None:
