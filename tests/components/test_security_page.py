@@ -36,20 +36,19 @@ class Secured:
     spanmill: int
     scrape: int
 
-    def scrape_status(self, **headers: str) -> int:
+    def get(self, path: str, token: str | None = None) -> urllib3.BaseHTTPResponse:
+        authority = str(self.folder / "ca.pem")
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         with urllib3.HTTPSConnectionPool(
-            "localhost", self.scrape, ca_certs=self.folder / "ca.pem", retries=False, timeout=5
+            "localhost", self.scrape, ca_certs=authority, retries=False, timeout=5
         ) as pool:
-            return pool.urlopen("GET", "/metrics", headers=headers).status
+            return pool.urlopen("GET", path, headers=headers)
 
     def ready(self) -> bool:
-        with urllib3.HTTPSConnectionPool(
-            "localhost", self.scrape, ca_certs=self.folder / "ca.pem", retries=False, timeout=5
-        ) as pool:
-            try:
-                return pool.urlopen("GET", "/readyz").status == 200
-            except urllib3.exceptions.HTTPError:
-                return False
+        try:
+            return self.get("/readyz").status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
 
 
 @pytest.fixture
@@ -135,11 +134,7 @@ def test_a_collector_sends_over_mutual_tls_with_its_token(
     token = (running.folder / "prometheus.token").read_text().strip()
 
     def arrived() -> bool:
-        with urllib3.HTTPSConnectionPool(
-            "localhost", running.scrape, ca_certs=running.folder / "ca.pem", retries=False
-        ) as pool:
-            headers = {"Authorization": f"Bearer {token}"}
-            text = pool.urlopen("GET", "/metrics", headers=headers, timeout=5).data
+        text = running.get("/metrics", token).data
         return b'spanmill_spans_received_total{outcome="accepted"} 1' in text
 
     wait_until(arrived, DEADLINE, "the span is there")
@@ -167,7 +162,7 @@ def test_without_the_token_or_the_certificate_nothing_is_taken(
 def test_a_prometheus_scrapes_with_its_token(processes: Processes, running: Secured) -> None:
     prometheus = start_prometheus(processes, running, "prometheus.yml")
     wait_until(lambda: is_scraped(prometheus), DEADLINE, "Prometheus scrapes")
-    assert running.scrape_status() == 401
+    assert running.get("/metrics").status == 401
 
 
 def test_a_prometheus_scrapes_with_a_password(
@@ -253,6 +248,7 @@ def test_the_certificate_is_renewed_while_all_of_it_runs(
         check=True,
         capture_output=True,
     )
-    for port in ports:
-        wait_until(lambda port=port: served(port) not in before, DEADLINE, "the new one is shown")
+    wait_until(
+        lambda: not before & {served(port) for port in ports}, DEADLINE, "the new one is shown"
+    )
     assert running.ready()

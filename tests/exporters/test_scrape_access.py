@@ -137,7 +137,7 @@ def test_the_scrape_can_be_encrypted(start: Start, tmp_path: Path) -> None:
     issued = authority.issue("server")
     server = start(auth={"token": TOKEN}, tls={"cert_file": issued.cert, "key_file": issued.key})
     with urllib3.HTTPSConnectionPool(
-        "localhost", server.port, ca_certs=authority.cert, retries=False, timeout=20
+        "localhost", server.port, ca_certs=str(authority.cert), retries=False, timeout=20
     ) as pool:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert pool.urlopen("GET", "/metrics", headers=headers).status == 200

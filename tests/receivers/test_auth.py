@@ -13,6 +13,7 @@ import grpc
 import pytest
 import urllib3
 from google.rpc import status_pb2
+from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from receivers.receiver_pipeline import PipelineFactory, ReceiverPipeline
@@ -48,10 +49,10 @@ class Guarded:
     grpc: GrpcReceiver
     http: HttpReceiver
 
-    def over_grpc(self, *authorization: str, body: bytes = BODY) -> grpc.StatusCode:
+    def over_grpc(self, *authorization: str, body: bytes = BODY) -> StatusCode:
         with grpc.insecure_channel(f"127.0.0.1:{self.grpc.port}") as channel:
-            export = channel.unary_unary(TRACES.method)
-            metadata = [("authorization", value) for value in authorization]
+            export = channel.unary_unary(TRACES.method, None, None)
+            metadata = tuple(("authorization", value) for value in authorization)
             return export.future(body, timeout=20, metadata=metadata).code()
 
     def over_http(
@@ -100,7 +101,7 @@ def sources(guarded: Guarded) -> list[str]:
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
 def test_the_name_of_the_token_is_the_client(guard: Guard, scheme: str) -> None:
     guarded = guard()
-    assert guarded.over_grpc(f"{scheme} {TOKEN}") is grpc.StatusCode.OK
+    assert guarded.over_grpc(f"{scheme} {TOKEN}") is StatusCode.OK
     assert guarded.over_http(f"{scheme} {TOKEN}2").status == 200
     assert sources(guarded) == ["token:shop", "token:cart"]
 
@@ -124,13 +125,11 @@ WRONG = {
 @pytest.mark.parametrize("authorization", WRONG.values(), ids=WRONG.keys())
 def test_any_other_header_is_refused(guard: Guard, authorization: tuple[str, ...]) -> None:
     guarded = guard()
-    assert guarded.over_grpc(*authorization) is grpc.StatusCode.UNAUTHENTICATED
+    assert guarded.over_grpc(*authorization) is StatusCode.UNAUTHENTICATED
     answer = guarded.over_http(*authorization)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="spanmill"'
-    assert (
-        status_pb2.Status.FromString(answer.data).code == grpc.StatusCode.UNAUTHENTICATED.value[0]
-    )
+    assert status_pb2.Status.FromString(answer.data).code == StatusCode.UNAUTHENTICATED.value[0]
     assert TOKEN.encode() not in answer.data
     assert guarded.pipeline.requests("grpc", "refused") == 1
     assert guarded.pipeline.requests("http", "refused") == 1
@@ -139,14 +138,14 @@ def test_any_other_header_is_refused(guard: Guard, authorization: tuple[str, ...
 
 def test_a_right_token_with_a_space_behind_it_is_refused(guard: Guard) -> None:
     guarded = guard()
-    assert guarded.over_grpc(f"Bearer {TOKEN} ") is grpc.StatusCode.UNAUTHENTICATED
+    assert guarded.over_grpc(f"Bearer {TOKEN} ") is StatusCode.UNAUTHENTICATED
     assert guarded.over_http(f"Bearer {TOKEN} ").status == 401
 
 
 def test_a_token_of_a_megabyte_is_refused_and_the_neighbours_are_served(guard: Guard) -> None:
     guarded = guard()
     huge = "Bearer " + "x" * MIB
-    assert guarded.over_grpc(huge) is not grpc.StatusCode.OK
+    assert guarded.over_grpc(huge) is not StatusCode.OK
     with socket.create_connection(("127.0.0.1", guarded.http.port), timeout=20) as connection:
         head = f"POST /v1/traces HTTP/1.1\r\nhost: x\r\nauthorization: {huge}\r\n\r\n"
         try:
@@ -154,7 +153,7 @@ def test_a_token_of_a_megabyte_is_refused_and_the_neighbours_are_served(guard: G
             assert connection.recv(64).startswith(b"HTTP/1.1 431")
         except ConnectionError:
             pass  # it was refused before all of it was sent
-    assert guarded.over_grpc(f"Bearer {TOKEN}") is grpc.StatusCode.OK
+    assert guarded.over_grpc(f"Bearer {TOKEN}") is StatusCode.OK
     assert guarded.over_http(f"Bearer {TOKEN}").status == 200
 
 
@@ -177,8 +176,8 @@ def test_grpc_answers_before_the_message_has_come(guard: Guard) -> None:
             answered.wait(20)
             yield BODY
 
-        call = channel.stream_unary(TRACES.method).future(never(), timeout=20)
-        assert call.code() is grpc.StatusCode.UNAUTHENTICATED
+        call = channel.stream_unary(TRACES.method, None, None).future(never(), timeout=20)
+        assert call.code() is StatusCode.UNAUTHENTICATED
         answered.set()
 
 
@@ -189,16 +188,18 @@ def test_what_is_no_otlp_needs_no_token(guard: Guard) -> None:
         answer = check(health_pb2.HealthCheckRequest(), timeout=20)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         reflect = channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", None, None
         )
-        assert TRACES.method.split("/")[1].encode() in next(reflect(iter([b":\x00"]), timeout=20))
+        assert TRACES.method.split("/")[1].encode() in next(
+            iter(reflect(iter([b":\x00"]), timeout=20))
+        )
     assert guarded.over_http(path="/v1/logs").status == 404
     assert guarded.over_http(path="/nowhere").status == 404
 
 
 def test_without_tokens_the_client_is_its_host(guard: Guard) -> None:
     guarded = guard(Clients(None, SystemClock()))
-    assert guarded.over_grpc() is grpc.StatusCode.OK
+    assert guarded.over_grpc() is StatusCode.OK
     assert guarded.over_http("Bearer anything").status == 200
     assert sources(guarded) == ["127.0.0.1", "127.0.0.1"]
 
@@ -213,7 +214,7 @@ def test_a_token_file_is_read_again_when_it_changes(guard: Guard, tmp_path: Path
     assert guarded.over_http("Bearer second").status == 200
     file.write_text("second\nthird\n")
     assert guarded.over_http("Bearer first").status == 401
-    assert guarded.over_grpc("Bearer third") is grpc.StatusCode.OK
+    assert guarded.over_grpc("Bearer third") is StatusCode.OK
     file.unlink()  # as half-way through a renewal
     assert guarded.over_http("Bearer third").status == 200
     assert set(sources(guarded)) == {"token:shop"}

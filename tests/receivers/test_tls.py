@@ -94,20 +94,20 @@ class Encrypted:
             )
         options = [("grpc.use_local_subchannel_pool", 1)]
         with grpc.secure_channel(f"localhost:{self.grpc.port}", credentials, options) as channel:
-            return channel.unary_unary(TRACES.method).future(BODY, timeout=20).code()
+            return channel.unary_unary(TRACES.method, None, None).future(BODY, timeout=20).code()
 
     def over_http(self, certificate: Issued | None = None, token: str | None = None) -> int:
-        files = {"cert_file": certificate.cert, "key_file": certificate.key} if certificate else {}
         headers = {"Content-Type": "application/x-protobuf"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         with urllib3.HTTPSConnectionPool(
             "localhost",
             self.http.port,
-            ca_certs=self.authority.cert,
+            ca_certs=str(self.authority.cert),
+            cert_file=str(certificate.cert) if certificate else None,
+            key_file=str(certificate.key) if certificate else None,
             retries=False,
             timeout=20,
-            **files,
         ) as pool:
             return pool.urlopen("POST", TRACES.path, body=BODY, headers=headers).status
 
@@ -256,7 +256,7 @@ def test_tls_1_1_is_refused(encrypt: Encrypt) -> None:
 def test_plain_text_on_the_encrypted_port_gets_no_answer(encrypt: Encrypt) -> None:
     encrypted = encrypt()
     with grpc.insecure_channel(f"127.0.0.1:{encrypted.grpc.port}") as channel:
-        code = channel.unary_unary(TRACES.method).future(BODY, timeout=20).code()
+        code = channel.unary_unary(TRACES.method, None, None).future(BODY, timeout=20).code()
     assert code is grpc.StatusCode.UNAVAILABLE
     assert encrypted.over_grpc() is grpc.StatusCode.OK
 
