@@ -369,3 +369,28 @@ def test_positions_that_a_checkpoint_knows_of_are_not_used_again(disk: Disk) -> 
     again = disk.opened()
     assert [record.position for record in replayed(again)] == [0, 1, 2, 700]
     assert again.damaged_records == 0
+
+
+def test_what_an_optional_destination_never_answers_for_holds_up_nothing(disk: Disk) -> None:
+    disk.max_bytes = 4 * SEGMENT_BYTES
+    journal = disk.journal()
+    stuck = journal.cursor(CursorSettings("stuck", Signal.TRACES, 1 << 30), lambda _: None)
+    assert isinstance(stuck, SaidFollower)
+    stuck.sync = lambda: None  # type: ignore[method-assign]  # what it read, it needs for ever
+    journal.open()
+    for number in range(60):
+        write(journal, numbered(1))
+        journal.checkpointed(number)
+        step(journal)
+        assert journal.bytes_on_disk <= disk.max_bytes
+    assert stuck.needs_from == 0
+    assert journal.stored.first > 30
+
+
+def test_a_group_of_thousands_of_records_is_written_whole(disk: Disk) -> None:
+    journal = disk.opened()
+    payloads = numbered(3000, 9)
+    group = [journal.prepare(Entry(p, Signal.TRACES, "test", 1, None))[0] for p in payloads]
+    assert [record.position for record in journal.append(group)] == list(range(3000))
+    leave(journal)
+    assert [record.payload for record in replayed(disk.opened())] == payloads

@@ -73,7 +73,12 @@ class Compression:
         if segment is None:
             return False
         with self._segments.hold(segment) as there:
-            return there and self._compress(segment)
+            try:
+                return there and self._compress(segment)
+            except FileNotFoundError:
+                if not segment.removed:
+                    raise
+                return True  # it was let go meanwhile
 
     def _oldest(self) -> Segment | None:
         lacked_from = min((follower.needs_from for follower in self._followers), default=None)

@@ -101,12 +101,13 @@ _PADDING: Final = tuple(bytes(n) for n in range(ALIGNMENT))
 
 
 class Prepared(NamedTuple):
-    """What of an entry is known before its turn: its meta, its payload's sum, and its length."""
+    """What of an entry is known before its turn; `synced`: somebody waits until it is durable."""
 
     entry: Entry[Any]
     meta: bytes
     payload_sum: int
     length: int
+    synced: bool
 
 
 def prepare(entry: Entry[Any]) -> Prepared:
@@ -115,14 +116,16 @@ def prepare(entry: Entry[Any]) -> Prepared:
     assert len(meta) <= MAX_META, "reasons are few and short"
     payload = entry.payload
     length = padded(HEADER + len(meta) + len(payload))
-    return Prepared(entry, meta, crc32c(payload), length)
+    # Nobody waits for ticks and duplicates.
+    synced = entry.signal is not Signal.TICK and not entry.duplicate
+    return Prepared(entry, meta, crc32c(payload), length, synced)
 
 
 def encode(
     prepared: Prepared, position: int, arrival_ns: int, durable: int, salt: int
 ) -> list[bytes]:
     """A record as buffers to be written one behind the other."""
-    entry, meta, payload_sum, _ = prepared
+    entry, meta, payload_sum, _, _ = prepared
     payload = entry.payload
     key = entry.key
     fixed = _FIXED.pack(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class Retention:
         self._clock = clock
         self._books = books
         self._use_again = use_again
+        self._lock = threading.RLock()  # who commits makes room as well; taken before the books
+        self._expired_below = 0
         self.checkpointed_to = 0
         self.spare_bytes: Callable[[], int] = lambda: 0
         self.drop_spares: Callable[[], None] = lambda: None
@@ -70,11 +73,16 @@ class Retention:
 
     def release(self) -> int:
         """Let go what nobody needs any more; how many segments went."""
-        self._expire_old()
-        return self._remove_unneeded()
+        with self._lock:
+            self._expire_old()
+            return self._remove_unneeded()
 
     def make_room(self, size: int) -> None:
         """Have room for a file of so many bytes; raises UnavailableError where that can't be."""
+        with self._lock:
+            self._make_room(size)
+
+    def _make_room(self, size: int) -> None:
         while self._taken() + size > self._settings.max_bytes:
             if self._remove_unneeded():
                 continue
@@ -92,7 +100,7 @@ class Retention:
                 )
             self._expire(oldest.end)
             if not self._remove_unneeded():
-                return  # a destination's position can't be synced; it was told
+                return  # it is still to be sealed
 
     def _taken(self) -> int:
         return self._segments.bytes + self.spare_bytes()
@@ -117,6 +125,7 @@ class Retention:
             self._expire(below)
 
     def _expire(self, below: int) -> None:
+        self._expired_below = max(below, self._expired_below)
         for follower in self._followers:
             if not follower.settings.required and follower.needs_from < below:
                 with self._books:
@@ -129,8 +138,14 @@ class Retention:
                         extra={"destination": follower.name, "error": error.strerror},
                     )
 
+    def _needs_from(self, follower: Follower) -> int:
+        """What a destination needs; what it read before that expired, it has in memory."""
+        if follower.settings.required:
+            return follower.needs_from
+        return max(follower.needs_from, self._expired_below)
+
     def _remove_unneeded(self) -> int:
-        needed = min((self.checkpointed_to, *(follower.needs_from for follower in self._followers)))
+        needed = min((self.checkpointed_to, *map(self._needs_from, self._followers)))
         removed = 0
         for segment in self._segments.all():
             if not segment.sealed or segment.end > needed:

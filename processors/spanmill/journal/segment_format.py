@@ -106,8 +106,13 @@ class Footer(msgspec.Struct):
         if not self.positions or at - self.places[-1] >= INDEX_STRIDE:
             self.places.append(at)  # before the position, by which readers find it
             self.positions.append(position)
-        lowest, highest = self.arrivals if self.records else (arrival_ns, arrival_ns)
-        self.arrivals = (min(lowest, arrival_ns), max(highest, arrival_ns))
+        lowest, highest = self.arrivals
+        if not self.records:
+            self.arrivals = (arrival_ns, arrival_ns)
+        elif arrival_ns > highest:
+            self.arrivals = (lowest, arrival_ns)
+        elif arrival_ns < lowest:
+            self.arrivals = (arrival_ns, highest)
         self.records += 1
         self.end = position + 1
         if payload_bytes:

@@ -14,7 +14,7 @@ from spanmill.clock import Clock
 from spanmill.errors import UnavailableError
 from spanmill.journal.arrival import ArrivalClock
 from spanmill.journal.files import Buffer, FileSystem
-from spanmill.journal.log import RETRY_AFTER_SECONDS, Record, Signal
+from spanmill.journal.log import RETRY_AFTER_SECONDS, Record
 from spanmill.journal.record_format import Prepared, crc32c, encode
 from spanmill.journal.segment import Segment, segment_name
 from spanmill.journal.segment_format import (
@@ -207,7 +207,7 @@ class SegmentWriter:
             records.append(Record(position, arrival, prepared.entry))
             position += 1
         self._files.write(self._file, buffers, segment.end_at)
-        if self._settings.synced and any(_waited_for(prepared) for prepared in group):
+        if self._settings.synced and any(prepared.synced for prepared in group):
             begun = self._clock.monotonic()
             self._files.sync(self._file)
             self._settings.observe_sync(round((self._clock.monotonic() - begun) * 1e9))
@@ -321,8 +321,3 @@ def seal(files: FileSystem, segment: Segment, file: int, *, shrink: bool) -> Non
         segment.size = end_at + len(footer)
     files.sync(file)
     segment.sealed = True
-
-
-def _waited_for(prepared: Prepared) -> bool:
-    """Whether somebody waits for this to be durable: not for ticks and duplicates."""
-    return prepared.entry.signal is not Signal.TICK and not prepared.entry.duplicate
