@@ -28,6 +28,7 @@ from spanmill.journal.disk import DiskJournal, DiskSettings
 from spanmill.journal.files import RealFiles
 from spanmill.journal.log import Entry, Journal, Signal
 from spanmill.journal.memory import MemoryJournal
+from spanmill.journal_health import declare_journal, declare_syncs
 from spanmill.kernels import ALL_KERNELS, missing_kernels
 from spanmill.receivers.factory import build_receivers
 from spanmill.receivers.intake import Intake
@@ -245,6 +246,7 @@ class Pipeline:
             self._registry.lock,
             DiskCursors(self._registry.lock),
             version=version,
+            observe_sync=declare_syncs(self._registry),
         )
 
     def _build_dead_letters(self) -> DeadLetters | None:
@@ -264,9 +266,11 @@ class Pipeline:
             return None
         state = self._config.state
         files = CheckpointFiles(RealFiles(), state.directory / "checkpoints")
+        checkpoints = Checkpoints(self._registry, files, version, self._clock)
+        declare_journal(self._registry, self._clock, self._disk, lambda: checkpoints.saved)
         return Recovery(
             self._disk,
-            Checkpoints(self._registry, files, version, self._clock),
+            checkpoints,
             self._derivation,
             self._clock,
             state.checkpoint_interval,
