@@ -113,3 +113,8 @@ def replayed(journal: DiskJournal[None], after: int = -1) -> list[StoredRecord]:
     records: list[StoredRecord] = []
     journal.replay(after, records.append)
     return records
+
+
+def numbered(count: int, size: int = 5000) -> list[bytes]:
+    """Payloads that differ."""
+    return [(b"%06d" % number).ljust(size, b".") for number in range(count)]

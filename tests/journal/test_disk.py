@@ -1,27 +1,24 @@
-"""The journal on disk: what it gives back, what it lets go, and what damage does to it."""
+"""The journal on disk: what it gives back, and what damage does to it."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import pytest
 
-from journal.on_disk import SEGMENT_BYTES, Disk, SaidFollower, end, leave, replayed, step, write
-from spanmill.errors import UnavailableError
+from journal.on_disk import (
+    SEGMENT_BYTES,
+    Disk,
+    end,
+    leave,
+    numbered,
+    replayed,
+    write,
+)
 from spanmill.journal.follower import Backlog
-from spanmill.journal.log import CursorSettings, Entry, Signal
+from spanmill.journal.log import Entry, Signal
 from spanmill.journal.record_format import encode, prepare
 from spanmill.testing import ManualClock
-
-
-@pytest.fixture
-def disk(tmp_path: Path, clock: ManualClock) -> Disk:
-    return Disk(tmp_path / "state", clock)
-
-
-def numbered(count: int, size: int = 5000) -> list[bytes]:
-    return [(b"%06d" % number).ljust(size, b".") for number in range(count)]
 
 
 def test_a_record_comes_back_as_it_was_submitted(disk: Disk, clock: ManualClock) -> None:
@@ -188,156 +185,6 @@ def test_a_payload_that_holds_a_record_is_not_taken_for_one(disk: Disk) -> None:
     assert b"forged" not in [r.payload for r in replayed(disk.opened())]
 
 
-def test_segments_go_when_the_checkpoint_and_every_destination_are_past_them(disk: Disk) -> None:
-    journal = disk.journal()
-    follower = journal.cursor(CursorSettings("tempo", Signal.TRACES, 1 << 30), lambda _: None)
-    assert isinstance(follower, SaidFollower)
-    journal.open()
-    write(journal, numbered(20))
-    step(journal)
-    assert journal.stored.first == 0
-    journal.checkpointed(12)
-    step(journal)
-    assert journal.stored.first == 0, "the destination lacks it"
-    follower.needs_from = 7
-    step(journal)
-    assert journal.stored.first == 5
-    follower.needs_from = 20
-    step(journal)
-    assert journal.stored.first == 10, "a start would replay it"
-    assert [r.position for r in journal.stored.read(0)] == list(range(10, 20))
-
-
-def test_a_destination_gives_up_what_is_older_than_max_age(disk: Disk, clock: ManualClock) -> None:
-    journal = disk.journal()
-    lazy = journal.cursor(CursorSettings("lazy", Signal.TRACES, 1 << 30), lambda _: None)
-    must = journal.cursor(CursorSettings("must", Signal.TRACES, 1 << 30, True), lambda _: None)
-    assert isinstance(lazy, SaidFollower)
-    assert isinstance(must, SaidFollower)
-    journal.open()
-    write(journal, numbered(10))
-    clock.advance(3000.0)
-    write(journal, numbered(10))
-    journal.checkpointed(19)
-    step(journal)
-    assert lazy.expired_below == 0
-    clock.advance(700.0)
-    step(journal)
-    assert (lazy.expired_below, must.expired_below) == (10, 0)
-    assert journal.stored.first == 0, "the required one lacks it"
-
-
-def test_a_journal_at_max_bytes_expires_the_oldest_for_those_who_may_lack_it(disk: Disk) -> None:
-    disk.max_bytes = 4 * SEGMENT_BYTES
-    journal = disk.journal()
-    lazy = journal.cursor(CursorSettings("lazy", Signal.TRACES, 1 << 30), lambda _: None)
-    assert isinstance(lazy, SaidFollower)
-    journal.open()
-    for number in range(100):
-        write(journal, numbered(1))
-        journal.checkpointed(number)
-        step(journal)
-        assert journal.bytes_on_disk <= disk.max_bytes
-    assert lazy.expired_below >= 80
-    assert journal.refusal is None
-
-
-def test_a_journal_at_max_bytes_refuses_before_a_required_destination_loses_anything(
-    disk: Disk,
-) -> None:
-    disk.max_bytes = 4 * SEGMENT_BYTES
-    journal = disk.journal()
-    must = journal.cursor(CursorSettings("must", Signal.TRACES, 1 << 30, True), lambda _: None)
-    assert isinstance(must, SaidFollower)
-    journal.open()
-    taken = 0
-    refused: UnavailableError | None = None
-    while refused is None:
-        try:
-            write(journal, numbered(1))
-        except UnavailableError as error:
-            refused = error
-        else:
-            journal.checkpointed(taken)
-            step(journal)
-            taken += 1
-    assert "required destination must" in str(refused)
-    assert refused.retry_after > 0
-    assert len(replayed(journal)) == taken >= 15
-    must.needs_from = 10
-    step(journal)
-    write(journal, numbered(1))
-
-
-def test_a_journal_that_waits_for_a_checkpoint_says_so(disk: Disk) -> None:
-    disk.max_bytes = 4 * SEGMENT_BYTES
-    journal = disk.opened()
-    with pytest.raises(UnavailableError, match="no checkpoint"):
-        write(journal, numbered(100))
-
-
-def test_a_required_destination_at_its_max_backlog_refuses_spans_but_no_ticks(disk: Disk) -> None:
-    journal = disk.journal()
-    journal.cursor(CursorSettings("must", Signal.TRACES, 20_000, True), lambda _: None)
-    records: list[object] = []
-    journal.open()
-    journal.start(records.append)
-    for payload in numbered(4):
-        journal.submit(Entry(payload, Signal.TRACES, "test", 1, None)).result()
-    with pytest.raises(UnavailableError, match="must lacks 20000 bytes of traces"):
-        journal.submit(Entry(b"x", Signal.TRACES, "test", 1, None)).result()
-    assert journal.refusal is not None
-    journal.submit(Entry(b"", Signal.TICK, "", 0, None)).result()
-    assert len(records) == 5
-    end(journal)
-
-
-def test_a_cold_segment_is_compressed_and_read_as_before(disk: Disk, clock: ManualClock) -> None:
-    journal = disk.journal()
-    follower = journal.cursor(CursorSettings("away", Signal.TRACES, 1 << 30), lambda _: None)
-    assert isinstance(follower, SaidFollower)
-    journal.open()
-    payloads = numbered(20)
-    write(journal, payloads)
-    journal.checkpointed(19)
-    step(journal)
-    reader = journal.stored.read(1)
-    assert next(reader).payload == payloads[1]
-    assert not journal.compression.step(), "it is not old enough"
-    clock.advance(301.0)
-    before = journal.bytes_on_disk
-    while journal.compression.step():
-        pass
-    assert [path.suffix for path in disk.segments()] == [".zst", ".zst", ".seg", ".seg"]
-    assert journal.bytes_on_disk < before
-    assert [record.payload for record in reader] == payloads[2:], "who was reading reads on"
-    for position in (0, 4, 5, 9, 13):
-        found = [record.payload for record in journal.stored.read(position)]
-        assert found == payloads[position:]
-    leave(journal)
-    journal = disk.opened()
-    assert [record.payload for record in replayed(journal)] == payloads
-    assert journal.stored.backlog(Signal.TRACES, 0) == Backlog(20, 20, 100_000)
-
-
-def test_damage_in_a_cold_segment_costs_a_block_and_no_more(disk: Disk, clock: ManualClock) -> None:
-    journal = disk.journal()
-    journal.cursor(CursorSettings("away", Signal.TRACES, 1 << 30), lambda _: None)
-    journal.open()
-    payloads = numbered(15)
-    write(journal, payloads)
-    step(journal)
-    clock.advance(301.0)
-    assert journal.compression.step()
-    cold = disk.segments()[0]
-    content = bytearray(cold.read_bytes())
-    content[4096 + 20] ^= 1
-    cold.write_bytes(content)
-    assert [record.payload for record in replayed(journal)] == payloads[5:]
-    assert journal.damaged_records == 1
-    end(journal)
-
-
 def test_positions_are_not_used_again_where_acknowledged_ones_may_have_been_lost(
     disk: Disk,
 ) -> None:
@@ -369,22 +216,6 @@ def test_positions_that_a_checkpoint_knows_of_are_not_used_again(disk: Disk) -> 
     again = disk.opened()
     assert [record.position for record in replayed(again)] == [0, 1, 2, 700]
     assert again.damaged_records == 0
-
-
-def test_what_an_optional_destination_never_answers_for_holds_up_nothing(disk: Disk) -> None:
-    disk.max_bytes = 4 * SEGMENT_BYTES
-    journal = disk.journal()
-    stuck = journal.cursor(CursorSettings("stuck", Signal.TRACES, 1 << 30), lambda _: None)
-    assert isinstance(stuck, SaidFollower)
-    stuck.sync = lambda: None  # type: ignore[method-assign]  # what it read, it needs for ever
-    journal.open()
-    for number in range(60):
-        write(journal, numbered(1))
-        journal.checkpointed(number)
-        step(journal)
-        assert journal.bytes_on_disk <= disk.max_bytes
-    assert stuck.needs_from == 0
-    assert journal.stored.first > 30
 
 
 def test_a_group_of_thousands_of_records_is_written_whole(disk: Disk) -> None:

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -15,12 +14,6 @@ from journal.on_disk import Disk, end, leave, replayed, write
 from journal.power import journal_on
 from spanmill.errors import StartError
 from spanmill.journal.segment_format import Head, encode_head
-from spanmill.testing import ManualClock
-
-
-@pytest.fixture
-def disk(tmp_path: Path, clock: ManualClock) -> Disk:
-    return Disk(tmp_path / "state", clock)
 
 
 def refusal(disk: Disk) -> str:
