@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from email.utils import formatdate
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import pytest
 from spanmill.cli.doctor.book_checks import check_books
 from spanmill.cli.doctor.clock_checks import check_clock, check_lateness
 from spanmill.cli.doctor.destination_checks import check_destinations
-from spanmill.cli.doctor.disk_checks import check_disk, check_refusals
+from spanmill.cli.doctor.disk_checks import check_disk
 from spanmill.cli.doctor.finding import Finding, Level, fail, ok
+from spanmill.cli.doctor.journal_checks import check_journal, check_load
 from spanmill.cli.doctor.process_checks import check_process
 from spanmill.cli.doctor.samples import Samples
 from spanmill.config.model import Config
@@ -158,52 +158,68 @@ def test_a_destination_that_nobody_listens_for_is_a_failure() -> None:
 def test_refusals_of_now_are_a_failure_and_old_ones_are_not() -> None:
     line = 'spanmill_receiver_requests_total{{outcome="refused"}} {}'
     before, now = samples(line.format(1)), samples(line.format(2))
-    assert [f.level for f in check_refusals(before, now)] == [Level.FAIL]
-    assert [f.level for f in check_refusals(now, now)] == [Level.OK]
+    assert [f.level for f in check_load(before, now)] == [Level.FAIL]
+    assert [f.level for f in check_load(now, now)] == [Level.OK]
 
 
 def state(tmp_path: Path, **settings: object) -> StateConfig:
     return StateConfig.model_validate({"directory": str(tmp_path), **settings})
 
 
-def test_a_checkpoint_that_is_old_is_told(tmp_path: Path) -> None:
-    (tmp_path / "journal").mkdir()
-    (tmp_path / "checkpoints").mkdir()
-    small = {"max_bytes": "64MiB", "segment_bytes": "1MiB"}
+JOURNAL = """\
+spanmill_journal_bytes 1e6
+spanmill_journal_oldest_seconds 60
+spanmill_journal_refusing 0
+spanmill_journal_damaged_records_total 0
+spanmill_checkpoint_age_seconds 30
+"""
 
-    def levels() -> dict[str, Level]:
-        settings = state(tmp_path, **small)
-        return {f.what: f.level for f in check_disk(samples(""), settings, tmp_path, NOW)}
 
-    assert levels() == {"disk": Level.OK, "checkpoint": Level.WARN}
-    file = tmp_path / "checkpoints" / "7.checkpoint"
-    file.touch()
-    os.utime(file, (NOW - 30, NOW - 30))
-    assert levels() == {"disk": Level.OK, "checkpoint": Level.OK}
-    os.utime(file, (NOW - 3600, NOW - 3600))
-    assert levels() == {"disk": Level.OK, "checkpoint": Level.WARN}
+def journal(change: str, to: str) -> dict[str, Level]:
+    assert change in JOURNAL
+    text = samples(JOURNAL.replace(change, to))
+    return {f.what: f.level for f in check_journal(text, StateConfig())}
+
+
+def test_a_journal_that_goes_on_is_well() -> None:
+    assert journal("60", "60") == {"journal": Level.OK, "checkpoint": Level.OK}
+
+
+def test_a_journal_that_takes_nothing_is_a_failure() -> None:
+    assert journal("refusing 0", "refusing 1")["journal"] is Level.FAIL
+
+
+def test_a_record_that_waits_for_long_and_a_journal_half_full_are_told() -> None:
+    assert journal("seconds 60", "seconds 100000")["journal"] is Level.WARN
+    assert journal("bytes 1e6", "bytes 15e9")["journal"] is Level.WARN
+
+
+def test_damage_is_told() -> None:
+    assert journal("total 0", "total 3")["damage"] is Level.WARN
+
+
+def test_a_checkpoint_that_is_old_is_told() -> None:
+    assert journal("seconds 30", "seconds 3000")["checkpoint"] is Level.WARN
+
+
+def test_requests_that_fill_the_memory_for_them_are_told() -> None:
+    text = "spanmill_receiver_memory_budget_bytes 100\nspanmill_receiver_in_flight_bytes {}"
+    full, half = samples(text.format(95)), samples(text.format(50))
+    assert [f.level for f in check_load(full, full)] == [Level.OK, Level.WARN]
+    assert [f.level for f in check_load(half, half)] == [Level.OK]
+
+
+def disk(tmp_path: Path, **settings: object) -> Level:
+    (finding,) = check_disk(samples(JOURNAL), state(tmp_path, **settings), tmp_path)
+    return finding.level
 
 
 def test_a_journal_that_may_grow_beyond_the_disk_is_told(tmp_path: Path) -> None:
-    settings = state(tmp_path, max_bytes="900000GiB")
-    (disk, _) = check_disk(samples(""), settings, tmp_path, NOW)
-    assert disk.level is Level.WARN
-    settings = state(tmp_path, max_bytes="900000GiB", segment_bytes="200000GiB")
-    (disk, _) = check_disk(samples(""), settings, tmp_path, NOW)
-    assert disk.level is Level.FAIL
-
-
-def test_a_record_that_waits_for_long_is_told(tmp_path: Path) -> None:
-    settings = state(tmp_path, max_bytes="64MiB", segment_bytes="1MiB", max_age="1h")
-    waiting = samples("spanmill_journal_oldest_seconds 3000")
-    found = {f.what: f.level for f in check_disk(waiting, settings, tmp_path, NOW)}
-    assert found["journal"] is Level.WARN
+    assert disk(tmp_path, max_bytes="4MiB", segment_bytes="1MiB") is Level.OK
+    assert disk(tmp_path, max_bytes="900000GiB") is Level.WARN
+    assert disk(tmp_path, max_bytes="900000GiB", segment_bytes="200000GiB") is Level.FAIL
 
 
 def test_a_directory_that_is_not_here_is_no_failure_of_the_process(tmp_path: Path) -> None:
-    settings = state(tmp_path / "elsewhere")
-    assert [f.level for f in check_disk(samples(""), settings, tmp_path, NOW)] == [Level.WARN]
-    assert [
-        f.level
-        for f in check_disk(samples(""), state(tmp_path, durability="memory"), tmp_path, NOW)
-    ] == [Level.OK]
+    assert disk(tmp_path / "elsewhere") is Level.WARN
+    assert disk(tmp_path, durability="memory") is Level.OK

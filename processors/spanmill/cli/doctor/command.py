@@ -16,8 +16,9 @@ from spanmill.cli.doctor.access import bearer, scrape_site
 from spanmill.cli.doctor.book_checks import check_books
 from spanmill.cli.doctor.clock_checks import check_clock, check_lateness
 from spanmill.cli.doctor.destination_checks import check_destinations
-from spanmill.cli.doctor.disk_checks import check_disk, check_refusals
+from spanmill.cli.doctor.disk_checks import check_disk
 from spanmill.cli.doctor.finding import Finding, Level, fail, ok
+from spanmill.cli.doctor.journal_checks import check_journal, check_load
 from spanmill.cli.doctor.page import NoAnswerError, Site
 from spanmill.cli.doctor.port_checks import check_ports
 from spanmill.cli.doctor.process_checks import check_process
@@ -27,6 +28,7 @@ from spanmill.clock import Clock, SystemClock
 from spanmill.config.load import load_config
 from spanmill.config.metrics_token import METRICS_AUTH_TOKEN
 from spanmill.config.model import Config
+from spanmill.config.state import StateConfig
 
 _TEXT: Final = "text/plain; version=0.0.4"
 _GRAFANA_TOKEN: Final = "GRAFANA_TOKEN"
@@ -124,12 +126,13 @@ class Visit:
         yield from check_books(now)
         if self.config is not None:
             yield from check_ports(self.config, clock.time_ns() / 1e9)
-        yield from check_refusals(before, now)
+        yield from check_load(before, now)
+        state = StateConfig() if self.config is None else self.config.state
+        yield from check_journal(now, state)
+        if self.config is not None:
+            yield from check_disk(now, state, Path.cwd())
         yield from check_lateness(now)
         yield from check_destinations(before, now, self.config)
-        if self.config is not None:
-            seconds = clock.time_ns() / 1e9
-            yield from check_disk(now, self.config.state, Path.cwd(), seconds)
         yield from self._readers(now, environment)
 
     def _reach(self, clock: Clock) -> Generator[Finding, None, Samples | None]:
