@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
@@ -70,20 +71,23 @@ class TlsHandshake(asyncio.Protocol):
 
     async def _secure(self) -> None:
         early = _Early()
+        secured = None
         try:
-            secured = await asyncio.get_running_loop().start_tls(
-                self.transport,
-                early,
-                self._contexts(),
-                server_side=True,
-                ssl_handshake_timeout=self._limits.header,
-                ssl_shutdown_timeout=_GOODBYE_SECONDS,
-            )
-        except (OSError, asyncio.CancelledError):  # what a client does wrong is no news
-            self.transport.abort()
-            return
+            with contextlib.suppress(
+                OSError, asyncio.CancelledError
+            ):  # a client's fault is no news
+                secured = await asyncio.get_running_loop().start_tls(
+                    self.transport,
+                    early,
+                    self._contexts(),
+                    server_side=True,
+                    ssl_handshake_timeout=self._limits.header,
+                    ssl_shutdown_timeout=_GOODBYE_SECONDS,
+                )
         finally:
             self._leave()
+            if secured is None:
+                self.transport.abort()
         if secured is None or early.lost:
             return
         secured.set_protocol(self._connection)
