@@ -400,8 +400,8 @@ class Pairing:
         self._named = cython.cast(cython.pointer(Side), cython.address(ends[0, 0]))
         self._named_count = end_count
         for i in range(end_count):
-            if not 0 <= self._named[i].other < side_count:
-                raise ValueError("an end belongs to no side")
+            if not 0 <= self._named[i].other < side_count or self._named[i].flags & PAIRED:
+                raise ValueError("an end belongs to no side, or is paired already")
         self._numbers = cython.cast(
             cython.p_longlong, malloc(side_count * cython.sizeof(cython.longlong))
         )
@@ -714,6 +714,7 @@ def _arrived_until(ring: Ring, time_ns: cython.longlong) -> cython.longlong:
 
 
 @cython.cfunc
+@cython.boundscheck(False)  # all columns are as long as the loop: checked before it
 @cython.exceptval(-1, check=False)
 def _copy(
     ring: Ring,
