@@ -1,7 +1,7 @@
 """What was counted in one place, as a message that another place adds to its own.
 
-One form for all: from a thread or a worker to its parent, from a checkpoint to what follows it,
-from a replica to the tier behind it. docs/merging.md says what is in it and what can't be.
+One form for all: from a thread or a worker to its parent, from a replica to the tier behind it.
+docs/merging.md says what is in it and what can't be, and why a checkpoint is something else.
 """
 
 from __future__ import annotations
