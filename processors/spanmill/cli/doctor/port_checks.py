@@ -18,6 +18,7 @@ from spanmill.cli.doctor.access import (
 from spanmill.cli.doctor.finding import Finding, fail, ok, warn
 from spanmill.cli.doctor.page import NoAnswerError, Site
 from spanmill.config.model import Config, GrpcReceiverConfig, HttpReceiverConfig
+from spanmill.config.tls import ServerTlsConfig
 
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _SECONDS: Final = 5.0
@@ -47,16 +48,18 @@ def _grpc(receiver: GrpcReceiverConfig, token: str | None, now: float) -> Iterat
     what = f"OTLP over gRPC on {address}"
     options: list[tuple[str, int | str]] = [("grpc.enable_retries", 0)]
     credentials = None
-    if receiver.tls is not None:
+    tls = receiver.tls
+    if tls is not None:
         try:
-            shown = shown_certificate(address, receiver.tls)
-            root = receiver.tls.cert_file.read_bytes()
+            shown = shown_certificate(address, tls)
+            root, key = tls.cert_file.read_bytes(), tls.key_file.read_bytes()
         except (NoAnswerError, OSError) as error:
-            yield fail(what, f"TLS: {error}", _NOT_THERE)
+            yield _not_spoken_to(what, str(error), tls)
             return
         yield _lasting(what, shown, now)
         options.append(("grpc.ssl_target_name_override", shown.name))
-        credentials = grpc.ssl_channel_credentials(root)
+        ours = () if tls.client_ca_file is None else (key, root)
+        credentials = grpc.ssl_channel_credentials(root, *ours)
     target = str(address)
     with (
         grpc.insecure_channel(target, options)
@@ -95,7 +98,7 @@ def _http(receiver: HttpReceiverConfig, token: str | None, now: float) -> Iterat
         site = Site(f"{scheme}://{address}", bearer(token), context)
         answer = site.post("/v1/traces", b"", "application/x-protobuf")
     except NoAnswerError as error:
-        yield fail(what, str(error), _NOT_THERE)
+        yield _not_spoken_to(what, str(error), receiver.tls)
         return
     if answer.status == 200:
         yield ok(what, "takes requests")
@@ -105,6 +108,17 @@ def _http(receiver: HttpReceiverConfig, token: str | None, now: float) -> Iterat
         yield warn(what, "takes nothing now", _BUSY)
     else:
         yield fail(what, f"answers {answer.status}", _NOT_THERE)
+
+
+def _not_spoken_to(what: str, reason: str, tls: ServerTlsConfig | None) -> Finding:
+    if tls is None or tls.client_ca_file is None:
+        return fail(what, reason, _NOT_THERE)
+    # What may well be: the only certificate at hand is the server's own.
+    return warn(
+        what,
+        f"wants a client's certificate, and nothing was said to it: {reason}",
+        "try it with a client that has one",
+    )
 
 
 def _lasting(what: str, shown: Certificate, now: float) -> Finding:
