@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from spanmill.journal.log import CursorSettings, ReadRecord, Signal
 AWAY = CursorSettings("away", Signal.TRACES, 1 << 30)
 THERE = CursorSettings("there", Signal.TRACES, 1 << 30)
 
-REQUESTS_A_SECOND = 1
+REQUESTS_A_SECOND = int(os.environ.get("SPANMILL_OUTAGE_RATE", "1"))
 DAY = 24 * 3600
 SPANS = 3
 MEASURED = 2000  # requests
