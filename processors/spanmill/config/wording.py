@@ -53,9 +53,8 @@ def wording(detail: ErrorDetails, key_path: KeyPath) -> str:
             return _not_a_choice(detail, re.findall("'([^']*)'", context["expected"]))
     limits = {name: _short(limit) for name, limit in context.items()}
     expected = _EXPECTED.get(detail["type"], detail["msg"]).format(**limits)
-    if not _SECRET.isdisjoint(key_path):
-        return expected
-    return f"{expected}; given {describe(detail['input'])}"
+    secret = not _SECRET.isdisjoint(key_path)
+    return expected if secret else f"{expected}; given {describe(detail['input'])}"
 
 
 def _short(limit: object) -> object:
