@@ -118,6 +118,20 @@ def test_room_is_waited_for_and_found(eventually: Eventually) -> None:
     assert [reservation.held for reservation in got] == [50]
 
 
+def test_a_client_alone_waits_for_its_own_room(eventually: Eventually) -> None:
+    admission = Admission(120, SystemClock())
+    first = admission.reserve("a", 105)
+    got: list[Reservation] = []
+    waiting = threading.Thread(target=lambda: got.append(admission.reserve("a", 10, 20)))
+    waiting.start()
+    eventually(lambda: admission.pressed, "the second waits, and isn't refused")
+
+    first.release()
+
+    waiting.join(20)
+    assert [reservation.held for reservation in got] == [10]
+
+
 def test_patience_ends() -> None:
     admission = Admission(100, SystemClock())
     admission.reserve("a", 100)

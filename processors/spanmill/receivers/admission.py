@@ -10,7 +10,7 @@ from spanmill.clock import Clock
 from spanmill.errors import OverBudgetError, UnavailableError
 from spanmill.journal.log import RETRY_AFTER_SECONDS
 
-PATIENCE_SECONDS: Final = 0.5
+PATIENCE_SECONDS: Final = 2.0
 """How long a request waits for its turn before it is refused."""
 
 UNLIMITED: Final = 1 << 62
@@ -18,6 +18,7 @@ UNLIMITED: Final = 1 << 62
 
 _ASKED_SECONDS: Final = 5.0
 _READERS: Final = 12
+_LOOK_SECONDS: Final = 0.1
 
 
 def effective_request_size(configured: int, budget: int) -> int:
@@ -82,8 +83,13 @@ class Admission:
         if amount > self.budget:
             raise OverBudgetError(amount, self.budget)
         held = self._by_client.get(client, 0)
-        if more > 0 and (self._used + more > self.budget or self._is_greedy(client, held, more)):
-            return False
+        if more > 0:
+            # The last of it is for a client that comes.
+            most = self.budget - (self.budget // _READERS if held else 0)
+            if self._used + more > self.budget or held + more > most:
+                return False
+            if self._is_greedy(client, held, more):
+                return False
         self._used += more
         if held + more:
             self._by_client[client] = held + more
@@ -91,13 +97,15 @@ class Admission:
             self._by_client.pop(client, None)
         reservation.held = amount
         if more < 0 and self._waiting:
-            self._changed.notify_all()
+            # Not all of them, of whom most would wait again: they look by themselves, too.
+            self._changed.notify(2)
         return True
 
     def _is_greedy(self, client: str, held: int, more: int) -> bool:
+        """Whether a client would have more than its share while others ask."""
         if held == 0 or held + more <= self.budget // 2:
             return False
-        if len(self._by_client) > 1 or held + more > self.budget - self.budget // _READERS:
+        if len(self._by_client) > 1:
             return True
         since = self._clock.monotonic() - _ASKED_SECONDS
         return any(other != client and at > since for other, at in self._refused.items())
@@ -114,7 +122,7 @@ class Admission:
                 # One that has its share already doesn't keep a thread from the others.
                 if left <= 0 or self._is_greedy(client, held, amount):
                     self._refuse(client)
-                self._changed.wait(left)
+                self._changed.wait(min(left, _LOOK_SECONDS))
         finally:
             self._waiting -= 1
 
