@@ -26,7 +26,6 @@ _REFUSAL_SECONDS: Final = 10.0
 _UNTIL_REFUSED: Final = 0.8
 """The share of rounds in which the disk stays full until somebody is refused, and then on."""
 _FREE_SECONDS: Final = (0.2, 1.0)
-_KILL_SHARE: Final = 0.2
 
 
 class NoDiskError(Exception):
@@ -83,8 +82,13 @@ def fill(disk: Path, left: int) -> Path:
     return ballast
 
 
-def full_disk(rounds: int, seed: int, durability: str = "synced") -> Report:
-    """Fill the disk under the journal so often, sometimes kill it meanwhile, and judge."""
+def full_disk(
+    rounds: int, seed: int, durability: str = "synced", *, kill_share: float = 0.0
+) -> Report:
+    """Fill the disk under the journal so often, and judge.
+
+    In `kill_share` of the rounds the process is killed while it is full.
+    """
     rng = random.Random(seed)
     report = Report()
     with (
@@ -101,14 +105,16 @@ def full_disk(rounds: int, seed: int, durability: str = "synced") -> Report:
         with Experiment(Path(work), seed, state, Manners()) as experiment:
             experiment.start()
             for _ in range(rounds):
-                _round(experiment, disk, rng, report)
+                _round(experiment, disk, rng, report, kill_share)
             report.verdict = experiment.conclude()
             if report.verdict.faults:
                 report.verdict.faults.append(f"log:\n{experiment.process.log_tail()}")
     return report
 
 
-def _round(experiment: Experiment, disk: Path, rng: random.Random, report: Report) -> None:
+def _round(
+    experiment: Experiment, disk: Path, rng: random.Random, report: Report, kill_share: float
+) -> None:
     tally = experiment.clients.tally
     _pass(rng.uniform(*_FREE_SECONDS))
     refused = tally.refused_for_now
@@ -118,7 +124,7 @@ def _round(experiment: Experiment, disk: Path, rng: random.Random, report: Repor
         while tally.refused_for_now == refused and time.monotonic() < deadline:
             _pass(0.005)
     _pass(rng.uniform(*_FULL_SECONDS))
-    killed = rng.random() < _KILL_SHARE
+    killed = rng.random() < kill_share
     if killed:
         experiment.process.kill()
     ballast.unlink()
@@ -146,10 +152,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m faults.disk", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--kill-share", type=float, default=0.0, help="rounds in which it is killed while full"
+    )
     parser.add_argument("--durability", choices=("synced", "written", "memory"), default="synced")
     options = parser.parse_args(arguments)
     try:
-        report = full_disk(options.rounds, options.seed, options.durability)
+        report = full_disk(
+            options.rounds, options.seed, options.durability, kill_share=options.kill_share
+        )
     except NoDiskError as error:
         print(f"faults.disk: {error}", file=sys.stderr)
         return 2
