@@ -187,13 +187,13 @@ class Pipeline:
             pusher.begin_stop(deadline)
         for destination in self._destinations:
             flushed = destination.finish_stop()
-            level = logging.WARNING if flushed.left else logging.INFO
+            lost = flushed.left and self._disk is None
             fields = {
                 "destination": flushed.name,
                 flushed.signal.items: flushed.items,
-                "left": flushed.left,
+                "lost" if lost else "left_for_the_next_start": flushed.left,
             }
-            _log.log(level, "flushed", extra=fields)
+            _log.log(logging.WARNING if lost else logging.INFO, "flushed", extra=fields)
         for pusher in self._pushers:
             delivered = pusher.finish_stop()
             level = logging.INFO if delivered else logging.WARNING

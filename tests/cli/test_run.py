@@ -104,7 +104,7 @@ def test_a_signal_ends_it_and_the_last_lines_say_what_was_flushed(
     assert process.returncode == 0
     assert lines["stopping"]["signal"] == number.name
     assert lines["flushed"]["destination"] == "gone"
-    assert (lines["flushed"]["spans"], lines["flushed"]["left"]) == (0, 1)
+    assert (lines["flushed"]["spans"], lines["flushed"]["left_for_the_next_start"]) == (0, 1)
     assert lines["stopped"]["accepted_spans"] == 1
 
 
