@@ -209,7 +209,8 @@ def test_bad_input_33_in_512_mib_no_load_ends_the_process(
     print(f"{peak // MIB} MiB of data; the neighbour: {dict(neighbour.outcomes)}")
 
     assert processor.alive
-    assert set(neighbour.outcomes) <= {200, 503}
+    # Reset: a thousand younger connections came before its request did.
+    assert set(neighbour.outcomes) <= {200, 503, "ConnectionResetError"}
     assert neighbour.outcomes[200] > 0
     assert processor.peak_resident_bytes < LIMIT
     eventually(lambda: taken_over(processor, "grpc"), "gRPC goes on")
