@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import pytest
-
 from journal.modelled_files import ModelledFiles
+from journal.on_disk import SaidFollower
 from spanmill.errors import UnavailableError
 from spanmill.journal.disk import DiskJournal, DiskSettings
 from spanmill.journal.follower import FollowerPlace
@@ -23,8 +22,11 @@ FOLDER = Path("/state")
 SEGMENT_BYTES = 40_000  # a footer's room is 32 KiB of them: some records each
 
 
-def no_cursor(settings: CursorSettings, expired: object, place: FollowerPlace) -> None:
-    pytest.fail("these tests have no destinations")
+def away(
+    settings: CursorSettings, expired: Callable[[int], None], place: FollowerPlace
+) -> SaidFollower:
+    """A destination that answers for nothing."""
+    return SaidFollower(settings, expired)
 
 
 def journal_on(
@@ -38,7 +40,7 @@ def journal_on(
         DiskSettings(FOLDER, durability, max_bytes, 3600.0, SEGMENT_BYTES),
         clock or ManualClock(),
         threading.RLock(),
-        no_cursor,  # type: ignore[arg-type]  # never called
+        away,
         version="1.0",
         files=files,
         random=lambda size: next(salts).to_bytes(size, "little"),

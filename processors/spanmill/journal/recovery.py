@@ -26,6 +26,7 @@ from spanmill.journal.segment_writer import SPARE, seal
 _log = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS: Final = 2.0
+_AT_ONCE: Final = 1 << 20
 SET_ASIDE: Final = ".unreadable"
 _UNSYNCED_AT_MOST: Final = 1 << 32
 """Positions to pass over behind records that were acknowledged without being synced: a cursor
@@ -130,6 +131,7 @@ def _recover_segment(
             f"the footer of {path} is damaged: move that file away to go on without its records"
         )
     _read_whole(files, segment, file, following, recovered)
+    _write_again(files, file, segment.end_at)
     if following is None and not head.synced:
         segment.footer.end += _UNSYNCED_AT_MOST
     seal(files, segment, file, shrink=True)
@@ -190,6 +192,16 @@ def _read_whole(
             "the journal ends with a write that was not finished; nobody was told it was taken",
             extra={"segment": str(segment.path), "offset": segment.end_at},
         )
+
+
+def _write_again(files: FileSystem, file: int, end_at: int) -> None:
+    """Have what was read written with the next sync.
+
+    After a sync that failed, and the end of the process, what is read may be in memory alone:
+    the system takes it for written.
+    """
+    for at in range(0, end_at, _AT_ONCE):
+        files.write(file, [files.read(file, min(_AT_ONCE, end_at - at), at)], at)
 
 
 @dataclass(frozen=True, slots=True)
