@@ -48,7 +48,7 @@ def buckets(draw: Draw) -> int:
     return BUCKETS if draw(st.integers(0, 9)) else draw(FEW)
 
 
-@settings(max_examples=800)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_spans_are_counted_or_refused(data: st.DataObject) -> None:
     assert KERNEL is not None
@@ -84,7 +84,7 @@ def test_any_spans_are_counted_or_refused(data: st.DataObject) -> None:
         assert len(set(keys.tolist())) == len(keys)
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_arrays_are_weighed_subtracted_and_merged_or_refused(data: st.DataObject) -> None:
     assert KERNEL is not None
@@ -123,7 +123,7 @@ def test_any_arrays_are_weighed_subtracted_and_merged_or_refused(data: st.DataOb
     assert (more[room:] == 77).all()
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_sums_give_quantiles_or_are_refused(data: st.DataObject) -> None:
     assert KERNEL is not None

@@ -109,7 +109,7 @@ def exercised(pairing: Any, draw: Draw) -> None:
     assert pairing.keys[1] <= pairing.waiting
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_arrays_are_paired_or_refused(data: st.DataObject) -> None:
     assert PAIRING is not None
@@ -117,7 +117,7 @@ def test_any_arrays_are_paired_or_refused(data: st.DataObject) -> None:
         exercised(PAIRING.Pairing(data.draw(NUMBERS), limit, data.draw(FEW)), data.draw)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(right_sides(ends=False), right_sides(ends=True), st.data())
 def test_what_is_taken_over_comes_back_or_is_refused(
     spans: tuple[Any, ...], ends: tuple[Any, ...], data: st.DataObject
@@ -172,7 +172,7 @@ def batch_columns(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(batch_columns(), st.data())
 def test_any_columns_become_sides_or_are_refused(
     given_columns: dict[str, Any], data: st.DataObject
