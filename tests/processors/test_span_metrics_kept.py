@@ -181,7 +181,6 @@ def part_of(process: Process, name: str) -> State:
     ("changed", "words"),
     [
         ({"dialects": ("tempo",)}, "buckets"),
-        ({"dialects": ("otel",)}, "families"),
         ({"dimensions": {}}, "labels"),
         ({"job": False}, "labels"),
         ({"buckets_ns": {**SETTINGS.buckets_ns, "otel": (5,)}}, "buckets"),
@@ -196,6 +195,16 @@ def test_other_settings_are_named_and_nothing_is_taken_over(
     with pytest.raises(CheckpointError, match=words):
         again.registry.kept()["series.span_metrics"].restore(state)
     assert (again.shown() == nothing) is True
+
+
+def test_families_of_another_dialect_begin_at_0_with_stamps_of_their_own() -> None:
+    process = busy()
+    again = Process("on", dataclasses.replace(SETTINGS, dialects=("otel",)))
+    again.registry.kept()["series.span_metrics"].restore(part_of(process, "series.span_metrics"))
+    calls = again.shown()["traces_span_metrics_calls_total"][0]
+    assert {float.fromhex(value) for value in calls["data"]["values"][2]} == {0.0}
+    last_batch = NOW + SECOND // 3 + 10 * SECOND + SECOND // 3
+    assert {float.fromhex(value) for value in calls["created"][2]} == {last_batch / 1e9}
 
 
 def latency(state: State) -> Any:

@@ -56,6 +56,17 @@ def test_a_silent_resource_disappears() -> None:
     assert targets.shown() == [{"job": "shop", "instance": "2"}]
 
 
+def test_a_silent_resource_disappears_also_where_the_clock_was_set_back_by_an_hour() -> None:
+    targets = Targets().observe({"service.instance.id": "1"}, {"service.instance.id": "2"})
+    start = START - 3600 * SECOND
+    targets.registry.expire(start)
+    targets.observe({"service.instance.id": "2"}, at=start + 50 * SECOND)
+    targets.registry.expire(start + 59 * SECOND)
+    assert len(targets.shown()) == 2
+    targets.registry.expire(start + 60 * SECOND)
+    assert targets.shown() == [{"job": "shop", "instance": "2"}]
+
+
 def test_an_empty_batch_shows_nothing() -> None:
     assert Targets().observe().shown() == []
 

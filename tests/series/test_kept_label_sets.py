@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from series.label_traffic import IDLE, TICK, Traffic
+from series.label_traffic import IDLE, SECOND, TICK, Traffic
+from spanmill.clock import SystemClock
 from spanmill.errors import CheckpointError
 from spanmill.journal.state import State, decode_state, encode_state
+from spanmill.series.counter import CounterColumn
+from spanmill.series.histogram import HistogramColumn
 from spanmill.series.label_sets import LabelSets
+from spanmill.series.registry import Registry
+from spanmill.series.snapshot import Family, Histograms
 
 Batch = dict[str, int]
 
@@ -44,6 +50,47 @@ class KeptTraffic(Traffic):
             self.sets.demand(),
             self.sets.overflow_share(),
         )
+
+
+def families(registry: Registry) -> dict[str, tuple[list[float], list[float]]]:
+    """The values and created stamps of each family, the latter in seconds."""
+    found = {}
+    for snapshot in registry.snapshot():
+        data = snapshot.data
+        values = data.counts if isinstance(data, Histograms) else data.values
+        if snapshot.family.name.startswith("my_"):
+            found[snapshot.family.name] = values.tolist(), snapshot.created.tolist()
+    return found
+
+
+class Upgraded:
+    """A group of label sets with counters and histograms of these names."""
+
+    def __init__(self, *names: str) -> None:
+        self.registry = Registry(SystemClock())
+        self.sets = self.registry.label_sets(("service",), 100, IDLE, "mine")
+        self.counters: dict[str, CounterColumn] = {}
+        self.histograms: dict[str, HistogramColumn] = {}
+        for name in names:
+            if name.endswith("_total"):
+                counter = self.counters[name] = CounterColumn(self.sets)
+                self.registry.expose_values(Family(name, "counter", "X."), self.sets, counter)
+            else:
+                histogram = self.histograms[name] = HistogramColumn(self.sets, [[10]], native=False)
+                family = Family(name, "histogram", "X.")
+                self.registry.expose_histogram(family, self.sets, histogram)
+
+    def count(self, service: str, at: int) -> None:
+        rows = self.sets.rows([(service,)], at * SECOND)
+        for counter in self.counters.values():
+            counter.add(rows, np.ones(1))
+        for histogram in self.histograms.values():
+            histogram.observe(rows, np.array([5], np.uint64), np.ones(1))
+
+    def then(self, *names: str) -> Upgraded:
+        after = Upgraded(*names)
+        after.sets.restore(saved(self.sets))
+        return after
 
 
 def saved(sets: LabelSets) -> State:
@@ -181,6 +228,13 @@ DAMAGES: dict[str, Callable[[State], Any]] = {
     "fewer counts": lambda s: s["columns"]["calls_total"]["values"].update(
         small=np.zeros(1, np.uint8)
     ),
+    "a family that is not there any more, damaged": lambda s: s["columns"].update(old_total=[1]),
+    "families that are no mapping": lambda s: s.update(columns=[1]),
+    "no families": lambda s: s.update(columns={}),
+    "beginnings of families that are missing": lambda s: s.pop("columns_begun_ns"),
+    "beginnings of families that are no times": lambda s: s.update(
+        columns_begun_ns={"calls_total": "x"}
+    ),
     "a tail that is no mapping": lambda s: s.update(tail=[1]),
     "a sketch of another size": lambda s: s["tail"]["window"]["window"].update(
         registers=np.zeros((5, 3, 16), np.uint8)
@@ -221,3 +275,61 @@ def test_the_error_names_the_labels_or_families_that_differ() -> None:
     without = LabelSets(("service", "span_name"), 20, IDLE)
     with pytest.raises(CheckpointError, match="families calls_total"):
         without.restore(saved(traffic.sets))
+
+
+def test_a_metric_more_begins_at_0_with_a_stamp_of_its_own_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = Upgraded("my_calls_total")
+    before.count("shop", 100)
+    before.count("cart", 150)
+    before.count("shop", 200)
+    with caplog.at_level(logging.INFO):
+        after = before.then("my_bytes_total", "my_calls_total", "my_seconds")
+    assert [record.metric for record in caplog.records] == ["my_bytes_total", "my_seconds"]  # type: ignore[attr-defined]  # an extra of the record
+    assert families(after.registry) == {
+        "my_bytes_total": ([0.0, 0.0], [200.0, 200.0]),
+        "my_calls_total": ([2.0, 1.0], [100.0, 150.0]),
+        "my_seconds": ([0.0, 0.0], [200.0, 200.0]),
+    }
+    after.count("shop", 300)
+    after.count("new", 310)
+    goes_on = {
+        "my_bytes_total": ([1.0, 0.0, 1.0], [200.0, 200.0, 310.0]),
+        "my_calls_total": ([3.0, 1.0, 1.0], [100.0, 150.0, 310.0]),
+        "my_seconds": ([1.0, 0.0, 1.0], [200.0, 200.0, 310.0]),
+    }
+    assert families(after.registry) == goes_on
+    again = after.then("my_seconds", "my_calls_total", "my_bytes_total")
+    assert families(again.registry) == goes_on
+
+
+def test_a_metric_less_is_dropped_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    before = Upgraded("my_calls_total", "my_bytes_total", "my_seconds")
+    before.count("shop", 100)
+    with caplog.at_level(logging.INFO):
+        after = before.then("my_bytes_total")
+    assert [record.metric for record in caplog.records] == ["my_calls_total", "my_seconds"]  # type: ignore[attr-defined]  # an extra of the record
+    after.count("shop", 200)
+    assert families(after.registry) == {"my_bytes_total": ([2.0], [100.0])}
+
+
+def test_where_all_metrics_are_others_the_label_sets_begin_anew() -> None:
+    before = Upgraded("my_calls_total")
+    before.count("shop", 100)
+    with pytest.raises(CheckpointError, match="families my_calls_total, and here they are my_req"):
+        before.then("my_requests_total")
+
+
+def test_a_setting_that_is_an_array_is_damaged() -> None:
+    for name in ("label_names", "limit", "idle_timeout_ns"):
+        traffic = crowded()
+        state = saved(traffic.sets)
+        state[name] = np.zeros(3)
+        again = KeptTraffic(traffic.sets.limit)
+        if name == "label_names":
+            with pytest.raises(CheckpointError):
+                again.sets.restore(state)
+        else:  # another limit: the series go on
+            again.sets.restore(state)
+            assert again.series() == traffic.series()

@@ -85,6 +85,37 @@ def test_the_overflow_series_expires_like_another_and_starts_again_at_zero() -> 
     assert shown(sets, column) == {("a",): 2.0, None: 1.0}
 
 
+HOUR_OF_TICKS = 3_600 * 10**9 // TICK
+
+
+@pytest.mark.parametrize(
+    "steps", [(HOUR_OF_TICKS, -HOUR_OF_TICKS), (-HOUR_OF_TICKS, HOUR_OF_TICKS)]
+)
+def test_a_clock_that_was_set_keeps_nobody_longer_than_the_timeout(steps: tuple[int, int]) -> None:
+    traffic, again = Traffic(10), Traffic(10)
+    for one in (traffic, again):
+        for i, step in enumerate(steps):
+            one.send([f"silent-{i}", "busy"])
+            one.now += step * TICK
+            one.tick(1, {"busy": 1})
+        one.send(["silent"])
+        one.tick(IDLE // TICK - 1, {"busy": 1})
+        assert {"silent", "busy"} <= one.own()
+        one.tick(2, {"busy": 1})
+        assert one.own() == {"busy"}
+    assert again.series() == traffic.series()
+
+
+def test_one_that_was_in_use_when_the_clock_was_set_back_has_the_whole_timeout() -> None:
+    traffic = Traffic(10)
+    traffic.send(["a"])
+    traffic.now -= HOUR_OF_TICKS * TICK
+    traffic.tick(IDLE // TICK)
+    assert traffic.own() == {"a"}
+    traffic.tick()
+    assert traffic.own() == set()
+
+
 def test_without_a_timeout_nothing_expires() -> None:
     sets, column = label_sets(idle=None)
     count(sets, column, ["a"], 0)

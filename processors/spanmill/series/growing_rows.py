@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from spanmill.journal.state import State
 from spanmill.series.column import Column, KeptColumn, grown
 from spanmill.series.state_reader import StateReader
+
+_log = logging.getLogger(__name__)
 
 OVERFLOW_ROW: Final = 0
 """The row of the overflow series; it exists from the first label set that finds no room."""
@@ -40,6 +43,8 @@ class GrowingRows:
         self._columns: list[Column] = []
         self._ungrown: list[Column] = []
         self._kept_columns: dict[str, KeptColumn] = {}
+        # Columns that a state lacked, by name: they know nothing of before this time.
+        self._begun_ns: dict[str, int] = {}
         self._capacity = self._larger = _FIRST_CAPACITY
         self._state = np.zeros(self._capacity, np.uint8)
         self._created = np.zeros(self._capacity, np.int64)
@@ -61,6 +66,16 @@ class GrowingRows:
     def keeps(self, column: object) -> bool:
         """Whether this column is brought back."""
         return any(kept is column for kept in self._kept_columns.values())
+
+    def begun_ns(self, column: object) -> int:
+        """When this column began, where that was after its rows did; otherwise 0.
+
+        A series of it has counted since then or since its row's created stamp, if that is later.
+        """
+        for name, begun_ns in self._begun_ns.items():
+            if self._kept_columns[name] is column:
+                return begun_ns
+        return 0
 
     def live_rows(self) -> npt.NDArray[np.int64]:
         """The rows that have a series now, in the order of their creation stamps."""
@@ -103,12 +118,15 @@ class GrowingRows:
             "traffic": self._traffic[rows],
             "free": np.array(self._free, np.int32),
             "columns": {name: column.kept(rows) for name, column in self._kept_columns.items()},
+            "columns_begun_ns": dict(self._begun_ns),
         }
 
     def _rows_restoring(self, state: StateReader) -> Callable[[], None]:
         """What takes over rows and columns, where there are none yet.
 
-        Raises CheckpointError, and changes nothing, where they don't fit.
+        Columns that are here alone begin at 0 with a stamp of their own, those that the state
+        alone has are dropped. Raises CheckpointError, and changes nothing, where all of them are
+        others (then nothing would go on but created stamps) or what is there doesn't fit.
         """
         end = state.integer("next_row", 1)
         rows = state.rows("rows", end)
@@ -119,17 +137,20 @@ class GrowingRows:
         last_used = state.array("last_used_ns", np.int64, shape)
         recent = state.array("recent", np.int64, shape)
         traffic = state.array("traffic", np.float64, shape)
-        columns = state.part("columns")
-        state_names, names = sorted(columns.names()), sorted(self._kept_columns)
-        if state_names != names:
+        columns, begun = state.part("columns"), state.part("columns_begun_ns")
+        own, kept = list(self._kept_columns), columns.names()
+        both = [name for name in own if name in kept]
+        if not both and (own or kept):
             raise state.error(
-                f"it has the families {', '.join(state_names)}, and here they are "
-                f"{', '.join(names)}"
+                f"it has the families {', '.join(map(str, kept))}, and here they are "
+                f"{', '.join(own)}"
             )
-        restores = [
-            column.restoring(rows, StateReader(f"{state.what}, {name}", columns.value(name)))
-            for name, column in self._kept_columns.items()
-        ]
+        readers = {name: StateReader(f"{state.what}, {name}", columns.value(name)) for name in kept}
+        restores = [self._kept_columns[name].restoring(rows, readers[name]) for name in both]
+        # What the state lacks counts what comes after all that the state knows.
+        newest = int(max(created.max(), last_used.max())) if len(rows) else 0
+        begun_ns = {name: begun.integer(name) for name in both if name in begun.names()}
+        begun_ns |= {name: newest for name in own if name not in kept}
 
         def restore() -> None:
             self._next_row = end
@@ -142,6 +163,13 @@ class GrowingRows:
             self._traffic[rows] = traffic
             for restore_column in restores:
                 restore_column()
+            self._begun_ns = begun_ns
+            for name in own:
+                if name not in kept:
+                    _note("a metric is not in the kept state and begins at 0", state.what, name)
+            for name in kept:
+                if name not in own:
+                    _note("a metric of the kept state is not there any more", state.what, name)
 
         return restore
 
@@ -197,3 +225,7 @@ class GrowingRows:
         while self._capacity < rows:
             self._plan_growth()
             self._grow_all()
+
+
+def _note(message: str, part: str, name: str) -> None:
+    _log.info(message, extra={"part": part, "metric": name})

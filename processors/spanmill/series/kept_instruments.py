@@ -43,8 +43,8 @@ class KeptInstruments:
         restores = []
         for name in families.names():
             kept = StateReader(name, families.value(name))
-            form, instrument = kept.value("form"), self._instruments.get(name)
-            if instrument is None or instrument.form() != form:
+            instrument = self._instruments.get(name)
+            if instrument is None or not kept.has("form", instrument.form()):
                 why = "is not there any more" if instrument is None else "has another form"
                 _log.warning(
                     "a metric of the kept state begins anew", extra={"metric": name, "reason": why}

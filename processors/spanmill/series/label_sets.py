@@ -263,10 +263,7 @@ class LabelSets(GrowingRows):
 
     def _limited_as(self, kept: StateReader) -> bool:
         """Whether a state was written under the same limits."""
-        return (kept.value("limit"), kept.value("idle_timeout_ns")) == (
-            self.limit,
-            self._idle_timeout_ns,
-        )
+        return kept.has("limit", self.limit) and kept.has("idle_timeout_ns", self._idle_timeout_ns)
 
     def _own_rows(self) -> npt.NDArray[np.int64]:
         """The rows that have a label set's series, ascending."""
@@ -332,7 +329,9 @@ class LabelSets(GrowingRows):
         """Remove who left long enough ago and, returned, how many were idle for too long."""
         state, used = self._state, self._last_used
         most = max(FEWEST_REMOVED, int(self.limit * REMOVED_SHARE))
-        # After a clock was set back nobody waits until it has caught up.
+        # After a clock was set back nobody waits until it has caught up: whose last use lies ahead
+        # has the whole timeout from now on, who is leaving goes.
+        used[(state == HELD) & (used > now_ns)] = now_ns
         over = (used <= now_ns - LEAVING_NS) | (used > now_ns)
         left = np.flatnonzero((state == LEAVING) & over)[:most]
         idle = np.flatnonzero((state == HELD) & (used <= now_ns - idle_timeout_ns))

@@ -174,7 +174,8 @@ class ValuesFamily:
         if self.where is not None:
             shown = shown.where(self.where.values(shown.rows()) != 0)
         data = _ValuesData(shown, self.column.values(shown.rows()))
-        return Slices(moment, shown, self.family, self.dialect, data).begin()
+        begun_ns = self.label_sets.begun_ns(self.column)
+        return Slices(moment, shown, self.family, self.dialect, data, begun_ns).begin()
 
 
 class _ValuesData:
@@ -213,7 +214,8 @@ class HistogramFamily:
         """Take the family at this moment, under the lock; the slices are taken later."""
         shown = moment.shown(self.label_sets)
         data = _HistogramData(self, moment, shown)
-        return Slices(moment, shown, self.family, self.dialect, data).begin()
+        begun_ns = self.label_sets.begun_ns(self.column)
+        return Slices(moment, shown, self.family, self.dialect, data, begun_ns).begin()
 
 
 class _HistogramData:
@@ -248,7 +250,8 @@ class Slices:
     """The series of a family in order of creation, some in each hold of the lock.
 
     A series whose label set has lost its row meanwhile is left out. Nothing comes twice: a label
-    set that came back has another row, or its row another created stamp.
+    set that came back has another row, or its row another created stamp. No series is shown as
+    older than `begun_ns`, when the family itself began.
     """
 
     moment: Moment
@@ -256,6 +259,7 @@ class Slices:
     family: Family
     dialect: LabelDialect | None
     data: SliceData
+    begun_ns: int
 
     def begin(self) -> Iterator[FamilySnapshot]:
         """The slices, where there are several; otherwise all of it, taken now."""
@@ -274,7 +278,8 @@ class Slices:
                 rows = rows[there]
                 labels = label_sets.labels(rows)
                 data = self.data.take(begin, there, rows)
-            yield self._snapshot(labels, created_ns[there] / 1e9, data)
+            created = np.maximum(created_ns[there], self.begun_ns) / 1e9
+            yield self._snapshot(labels, created, data)
 
     def _snapshot(
         self,

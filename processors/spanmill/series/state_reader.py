@@ -40,9 +40,13 @@ class StateReader:
 
     def same(self, name: str, own: object, words: str) -> None:
         """Raise unless the value is what this process has."""
-        found = self.value(name)
-        if _plain(found) != _plain(own):
-            raise self.error(f"it has {words} {_shown(found)}, and here they are {_shown(own)}")
+        if not self.has(name, own):
+            found = _shown(self.value(name))
+            raise self.error(f"it has {words} {found}, and here they are {_shown(own)}")
+
+    def has(self, name: str, own: object) -> bool:
+        """Whether the value is what this process has: anything but an array."""
+        return _plain(self.value(name)) == _plain(own)
 
     def value(self, name: str) -> Any:
         """Any value, made now where it was left for later."""
@@ -142,8 +146,12 @@ class StateReader:
 
 
 def _plain(value: object) -> object:
-    """Tuples come back as lists."""
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+    """Tuples come back as lists; an array, which no setting is, equals nothing."""
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    return object() if isinstance(value, np.ndarray) else value
 
 
 def _shown(value: object) -> str:
