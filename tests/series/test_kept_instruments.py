@@ -93,6 +93,23 @@ def test_a_series_that_begins_anew_with_each_process_is_not_kept() -> None:
     assert only(after).created.tolist() == [9]
 
 
+@pytest.mark.parametrize("declared", [[], ["b"], ["d", "b"]])
+def test_series_come_back_in_their_order_among_those_that_begin_anew(declared: list[str]) -> None:
+    before, after = Registry(Clock(1)), Registry(Clock(2))
+    counter = before.counter("x_total", "X.", ("a",), kept=True)
+    again = after.counter("x_total", "X.", ("a",), kept=True)
+    for one in (counter, again):
+        one.begin_anew([("b",), ("d",)])
+    for i, label in enumerate("abcde"):
+        counter.add(i, label)
+    for label in declared:
+        again.add(0, label)
+    restore(after, state_of(before))
+    expected = [label for label in "abcde" if label in ("a", "c", "e", *declared)]
+    assert list(values(only(after))) == [(label,) for label in expected]
+    assert values(only(after))["e",] == 4
+
+
 def test_a_new_series_of_a_kept_instrument_is_stamped_with_the_record_that_made_it() -> None:
     registry = Registry(Clock(9_000_000_000))
     kept = registry.counter("kept_total", "X.", ("a",), kept=True)
@@ -128,6 +145,16 @@ def test_a_histogram_with_other_bounds_begins_anew() -> None:
     assert after.snapshot() == []
 
 
+def test_a_form_that_is_damaged_begins_anew() -> None:
+    before, after = Registry(Clock(1)), Registry(Clock(2))
+    for registry in (before, after):
+        registry.histogram("x_seconds", "X.", [10, 100], kept=True)
+    state = state_of(before)
+    state["families"]["x_seconds"]["form"]["bounds_ns"] = np.array([10, 100])
+    restore(after, state)
+    assert after.snapshot() == []
+
+
 def damaged(state: State, damage: str) -> State:
     x = state["families"]["x_total"]
     if damage == "version":
@@ -140,12 +167,16 @@ def damaged(state: State, damage: str) -> State:
         x["labels"] = [[1], ["two"]]
     elif damage == "twice":
         x["labels"] = [["one"], ["one"]]
+    elif damage == "flags":
+        x["kept"] = np.ones(3, np.bool_)
     elif damage == "type":
         x["created_ns"] = np.zeros(2)
     return state
 
 
-@pytest.mark.parametrize("damage", ["version", "no families", "lengths", "labels", "twice", "type"])
+@pytest.mark.parametrize(
+    "damage", ["version", "no families", "lengths", "labels", "twice", "type", "flags"]
+)
 def test_a_damaged_state_changes_nothing(damage: str) -> None:
     before, after = Registry(Clock(1)), Registry(Clock(2))
     for registry in (before, after):

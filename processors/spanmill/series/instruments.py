@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import compress
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -75,33 +76,33 @@ class _Instrument(Generic[Value]):
         return {"type": self.family.type, "label_names": list(self._label_names)}
 
     def state(self) -> State:
-        """A copy of all series but those that begin anew with each process."""
-        kept = {
-            key: (created, value)
-            for (key, value), created in zip(self._values.items(), self._created_ns, strict=True)
-            if key not in self._not_kept
-        }
+        """A copy of all series; of those that begin anew with each process the labels alone."""
+        is_kept = [key not in self._not_kept for key in self._values]
         return {
             "form": self.form(),
-            "labels": list(kept),
-            "created_ns": np.array([created for created, _ in kept.values()], np.int64),
-            **self._values_state([value for _, value in kept.values()]),
+            "labels": list(self._values),
+            "kept": np.array(is_kept, np.bool_),
+            "created_ns": np.array(list(compress(self._created_ns, is_kept)), np.int64),
+            **self._values_state(list(compress(self._values.values(), is_kept))),
         }
 
     def restoring(self, state: StateReader) -> Callable[[], None]:
         """What takes this state over; series that it doesn't have stay as they are."""
-        labels = [self._kept_labels(state, labels) for labels in state.values("labels")]
+        order = [self._kept_labels(state, labels) for labels in state.values("labels")]
+        labels = list(compress(order, state.array("kept", np.bool_, (len(order),)).tolist()))
         created = state.array("created_ns", np.int64, (len(labels),)).tolist()
         values = self._kept_values(state, len(labels))
-        if len(set(labels)) < len(labels) or len(labels) > MOST_SERIES + 1:
+        if len(set(order)) < len(order) or len(order) > MOST_SERIES + 1:
             raise state.error(f"{self.family.name} has a series twice, or too many of them")
 
         def restore() -> None:
-            # In the order in which they began: those that are declared with 0 are there already.
             stamps = dict(zip(self._values, self._created_ns, strict=True))
             stamps |= dict(zip(labels, created, strict=True))
-            self._values |= dict(zip(labels, values, strict=True))
-            self._created_ns = list(stamps.values())
+            known = self._values | dict(zip(labels, values, strict=True))
+            # In the order that they had, then those that are declared here alone.
+            there = [series for series in dict.fromkeys((*order, *known)) if series in known]
+            self._values = {series: known[series] for series in there}
+            self._created_ns = [stamps[series] for series in there]
 
         return restore
 
