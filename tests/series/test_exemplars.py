@@ -185,6 +185,35 @@ def test_an_exemplar_that_nothing_replaces_goes_when_it_is_old() -> None:
     assert len(pool) == 1
 
 
+HOUR = 3_600
+
+
+@pytest.mark.parametrize("steps", [(HOUR, -HOUR), (-HOUR, HOUR)])
+def test_after_a_clock_was_set_new_exemplars_are_shown_from_the_next_tick_on(
+    steps: tuple[int, int],
+) -> None:
+    pool, histogram = pool_of(size=2)
+    now = 0
+    for number, step in enumerate((0, *steps), 1):
+        now += step
+        pool.expire(NOW + now * SECOND)
+        assert len(pool) == 0 or not step
+        observe(
+            histogram,
+            [Observation(row=row, trace=10 * number + row, second=now) for row in (1, 2, 3)],
+        )
+        found = {trace for buckets in traces(histogram).values() for trace in buckets.values()}
+        assert len(found) == 2
+        assert found < {10 * number + row for row in (1, 2, 3)}
+
+
+def test_an_exemplar_that_lies_ahead_by_less_than_a_clock_is_set_by_stays() -> None:
+    pool, histogram = pool_of()
+    observe(histogram, [Observation(second=1)])
+    pool.expire(NOW)
+    assert len(pool) == 1
+
+
 def test_reading_takes_nothing_away() -> None:
     _, histogram = pool_of(size=2)
     observe(histogram, [Observation(row=row, trace=row) for row in (1, 2, 3)])

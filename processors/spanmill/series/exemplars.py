@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from spanmill.journal.log import CLOCK_STEP_NS
 from spanmill.journal.state import State
 from spanmill.kernels import load_kernel
 from spanmill.series.exemplar_records import (
@@ -87,10 +88,10 @@ class ExemplarPool:
         return histogram
 
     def expire(self, now_ns: int) -> None:
-        """Drop what is older than the greatest age."""
-        held = self._records["owner"] != NO_OWNER
-        old = self._records["time"] <= now_ns - self._max_age_ns
-        self._release(np.flatnonzero(held & old))
+        """Drop what is too old, or ahead of a clock that was set back: it outranks all to come."""
+        held, time = self._records["owner"] != NO_OWNER, self._records["time"]
+        out = (time <= now_ns - self._max_age_ns) | (time >= now_ns + CLOCK_STEP_NS)
+        self._release(np.flatnonzero(held & out))
 
     def state(self) -> State:
         """A copy of all exemplars and of the entries that they have."""
