@@ -33,6 +33,10 @@ class FailingFiles(RealFiles):
         self.syncs += 1
         super().sync(file)
 
+    def allocate(self, file: int, size: int) -> None:
+        self._fail("allocate")
+        super().allocate(file, size)
+
     def rename(self, source: Path, target: Path) -> None:
         self._fail("rename")
         super().rename(source, target)
@@ -56,6 +60,11 @@ def file_of(followed: Followed) -> Path:
     return followed.folder / "traces-tempo.cursor"
 
 
+def written(followed: Followed) -> bytes:
+    """The entries of the file; zeros follow them, with which the last one may end as well."""
+    return file_of(followed).read_bytes().rstrip(b"\0") + bytes(8)
+
+
 def with_answers(followed: Followed) -> None:
     """A killed process that had answers for the first three of five records, one by one."""
     cursor = followed.cursor(traces(), nothing_expires)
@@ -68,7 +77,7 @@ def with_answers(followed: Followed) -> None:
 
 def test_any_cut_through_the_file_costs_answers_but_never_a_record(followed: Followed) -> None:
     with_answers(followed)
-    content = file_of(followed).read_bytes()
+    content = written(followed)
     first_entry = len(encode_entry(CursorEntry(0, [], {}, 0)))
     before = 0
     for size in range(2 * first_entry + 40, len(content) + 1):
@@ -82,13 +91,13 @@ def test_any_cut_through_the_file_costs_answers_but_never_a_record(followed: Fol
     assert before == 3
 
 
-@pytest.mark.parametrize("place", [-1, -20, -30])
+@pytest.mark.parametrize("place", [4, 12, 20])
 def test_a_damaged_end_falls_back_to_the_entry_before(
     followed: Followed, place: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with_answers(followed)
     content = bytearray(file_of(followed).read_bytes())
-    content[place] ^= 1
+    content[content.rindex(b"\xc5cur") + place] ^= 1
     file_of(followed).write_bytes(content)
     cursor = followed.cursor(traces(), nothing_expires)
     assert cursor.outcomes["delivered"] == 2
@@ -138,7 +147,7 @@ def test_a_long_file_is_written_anew_also_after_a_failure(
 ) -> None:
     cursor = followed.cursor(traces(), nothing_expires)
     answered = 0
-    while file_of(followed).stat().st_size <= LONG_BYTES:
+    while len(written(followed)) <= LONG_BYTES + 8:
         followed.append(b"x")
         cursor.acknowledge(cursor.read(1, 0), {"delivered": 1})
         answered += 1
@@ -149,9 +158,30 @@ def test_a_long_file_is_written_anew_also_after_a_failure(
     cursor.acknowledge(cursor.read(1, 0), {"delivered": 1})
     files.error = None
     cursor.sync()
-    assert file_of(followed).stat().st_size < 1000
+    assert len(written(followed)) < 1000
     assert cursor.needs_from == answered + 1
     followed.crash()
+    assert followed.cursor(traces(), nothing_expires).outcomes == {"delivered": answered + 1}
+
+
+def test_a_full_disk_lets_answers_be_written_for_a_while(
+    followed: Followed, files: FailingFiles
+) -> None:
+    cursor = followed.cursor(traces(), nothing_expires)
+    files.fails_on, files.error = {"allocate"}, errno.ENOSPC
+    size = file_of(followed).stat().st_size
+    answered = 0
+    while len(written(followed)) <= LONG_BYTES + 8:
+        followed.append(b"x")
+        cursor.acknowledge(cursor.read(1, 0), {"delivered": 1})
+        answered += 1
+    with pytest.raises(OSError, match="No space left"):
+        cursor.sync()
+    followed.append(b"x")
+    cursor.acknowledge(cursor.read(1, 0), {"delivered": 1})
+    assert file_of(followed).stat().st_size == size
+    followed.crash()
+    files.error = None
     assert followed.cursor(traces(), nothing_expires).outcomes == {"delivered": answered + 1}
 
 

@@ -14,9 +14,12 @@ from spanmill.journal.cursor_ranges import Range
 from spanmill.journal.files import FileSystem
 
 LONG_BYTES: Final = 256 << 10
-"""A file that is longer than this is to be rewritten."""
+"""A file whose entries are longer than this is to be rewritten."""
+ROOM_BYTES: Final = 2 * LONG_BYTES
+"""What a file takes from the start: it can be written to for a while when the disk is full."""
 
 _READ_BYTES: Final = 16 << 20  # of the file's end: many times what lies between two rewritings
+_UNUSED: Final = b"\0"
 _MAGIC: Final = b"\xc5cur"
 _HEAD: Final = struct.Struct("<4sII")  # magic, CRC32C of length and body, length of the body
 _LENGTH: Final = struct.Struct("<I")
@@ -38,8 +41,8 @@ class CursorEntry(msgspec.Struct, array_like=True, frozen=True):
 class CursorLog:
     """Appends entries to a file, and finds the last one that is whole.
 
-    An entry that was written but not synced survives the process, not the machine. Once the file
-    is long a new one takes its place. Not for several threads at once, but `sync` and `prepare`,
+    An entry that was written but not synced survives the process, not the machine. The rest of
+    the file is zeros; once its entries are long a new one takes its place. Not for several threads at once, but `sync` and `prepare`,
     which may run beside `append`. Methods raise OSError as the system does; what a failed
     `append` left behind is overwritten by the next one.
     """
@@ -48,21 +51,21 @@ class CursorLog:
         self._files = files
         self.path: Final = path
         self._file: int | None = None
-        self._size = 0
+        self._end = 0
+        self._prepared_end = 0
 
     @property
     def is_long(self) -> bool:
         """Whether the file is to be rewritten."""
-        return self._size > LONG_BYTES
+        return self._end > LONG_BYTES
 
     def append(self, entry: CursorEntry) -> None:
         """Write where the cursor stands now."""
         if self._file is None:
             self._file = self._files.open(self.path)
-            self._size = self._files.size(self._file)
         body = encode_entry(entry)
-        self._files.write(self._file, [body], self._size)
-        self._size += len(body)
+        self._files.write(self._file, [body], self._end)
+        self._end += len(body)
 
     def sync(self) -> None:
         """Make durable what was appended."""
@@ -74,11 +77,16 @@ class CursorLog:
         file = self._files.open(self._prepared, create=True)
         try:
             self._files.truncate(file, 0)
-            self._files.write(file, [encode_entry(entry)], 0)
+            self._files.allocate(file, ROOM_BYTES)
+            body = encode_entry(entry)
+            self._files.write(file, [body], 0)
             self._files.sync(file)
         except OSError:
+            with contextlib.suppress(OSError):  # what it took may be what the journal needs
+                self._files.truncate(file, 0)
             self._files.close(file)
             raise
+        self._prepared_end = len(body)
         return file
 
     def switch(self, prepared: int, entry: CursorEntry) -> None:
@@ -87,15 +95,14 @@ class CursorLog:
         It does so for good once `sync` and `sync_name` have come back.
         """
         try:
-            size = self._files.size(prepared)
             body = encode_entry(entry)
-            self._files.write(prepared, [body], size)
+            self._files.write(prepared, [body], self._prepared_end)
             self._files.rename(self._prepared, self.path)
         except OSError:
             self._files.close(prepared)
             raise
         self.close()
-        self._file, self._size = prepared, size + len(body)
+        self._file, self._end = prepared, self._prepared_end + len(body)
 
     def sync_name(self) -> None:
         """Make durable which file has the name."""
@@ -129,8 +136,8 @@ def read_last_entry(files: FileSystem, path: Path) -> tuple[CursorEntry | None, 
     while (at := content.rfind(_MAGIC, 0, at + len(_MAGIC) - 1)) >= 0:
         entry, end = _entry_at(content, at)
         if entry is not None:
-            return entry, end < len(content)
-    return None, bool(content)
+            return entry, bool(content[end:].strip(_UNUSED))
+    return None, bool(content.strip(_UNUSED))
 
 
 def encode_entry(entry: CursorEntry) -> bytes:
