@@ -47,7 +47,9 @@ def test_a_restart_brings_back_every_part_and_the_position(tmp_path: Path) -> No
     first = House(tmp_path, a=Part(1), b=Part(2))
     assert first.checkpoints.restore() == BEFORE_ALL
     first.checkpoints.applied(41, 10**18)
-    assert first.checkpoints.save() == 41
+    assert first.checkpoints.needed_after == BEFORE_ALL
+    assert first.checkpoints.save()
+    assert first.checkpoints.needed_after == 41
     a, b = Part(), Part()
     assert House(tmp_path, a=a, b=b).checkpoints.restore() == 41
     assert (a.number, b.number) == (1, 2)
@@ -55,15 +57,22 @@ def test_a_restart_brings_back_every_part_and_the_position(tmp_path: Path) -> No
 
 def test_nothing_new_is_not_written_again_also_after_a_restart(tmp_path: Path) -> None:
     house = House(tmp_path, a=Part(1))
-    assert house.checkpoints.save() is None
+    house.checkpoints.save()
+    assert house.checkpoints.saved is None
     house.checkpoints.applied(1, 10**18)
-    assert house.checkpoints.save() == 1
-    assert house.checkpoints.save() is None
+    house.checkpoints.save()
+    newest = house.checkpoints.saved
+    assert newest is not None
+    assert newest.position == 1
+    house.checkpoints.save()
+    assert house.checkpoints.saved is newest
     again = House(tmp_path, a=Part())
     again.checkpoints.restore()
-    assert again.checkpoints.save() is None
+    again.checkpoints.save()
+    assert again.checkpoints.saved is None
     again.checkpoints.applied(2, 10**18)
-    assert again.checkpoints.save() == 1
+    again.checkpoints.save()
+    assert again.checkpoints.needed_after == 1
 
 
 def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(
@@ -108,7 +117,7 @@ def test_a_folder_that_cannot_be_written_costs_no_more_than_a_warning(
     house = House(tmp_path / "checkpoints", a=Part(1))
     for position in (1, 2):
         house.checkpoints.applied(position, 10**18)
-        assert house.checkpoints.save() is None
+        assert not house.checkpoints.save()
     assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1
 
 
@@ -121,6 +130,6 @@ def test_a_part_that_raises_is_told_and_nothing_is_written(
 
     house = House(tmp_path, a=Broken())
     house.checkpoints.applied(1, 10**18)
-    assert house.checkpoints.save() is None
+    assert not house.checkpoints.save()
     assert house.files.newest_first() == []
     assert any(r.levelno == logging.ERROR and r.exc_info for r in caplog.records)

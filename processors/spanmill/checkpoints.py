@@ -82,25 +82,29 @@ class Checkpoints:
             return checkpoint.position
         return BEFORE_ALL
 
-    def save(self) -> int | None:
-        """Write a checkpoint; returns the position that any later start will begin after.
+    @property
+    def needed_after(self) -> int:
+        """The position after which a start may need the records, whichever file it takes."""
+        return self._files.oldest()
 
-        None where there is nothing new to save, or where it can't be written: the ones before
-        stay then, and the log says why.
+    def save(self) -> bool:
+        """Write a checkpoint; False where it can't be written, and those before stay then.
+
+        The log says why. Where no record came since the newest one there is nothing to do.
         """
         begun = self._clock.monotonic()
         try:
             with self._registry.lock:
                 position, arrival_ns = self._position, self._arrival_ns
                 if position == self._saved_position:
-                    return None
+                    return True
                 states = deque((name, part.state()) for name, part in self._registry.kept().items())
                 held = self._clock.monotonic() - begun
             pieces = encode_checkpoint(self._version, position, arrival_ns, _let_go(states))
-            oldest = self._files.write(position, pieces)
+            self._files.write(position, pieces)
         except Exception as error:  # noqa: BLE001 - the records are there all the same
             self._failed(error)
-            return None
+            return False
         self._failing = False
         self._saved_position = position
         self.saved = Saved(
@@ -110,7 +114,7 @@ class Checkpoints:
             seconds=self._clock.monotonic() - begun,
             held_seconds=held,
         )
-        return oldest
+        return True
 
     def _restore_parts(self, checkpoint: Checkpoint) -> None:
         states = dict(checkpoint.states)

@@ -47,6 +47,8 @@ from spanmill.telemetry import (
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 10.0
+_CHECKPOINTS_IN_A_JOURNAL: Final = 8
+"""A checkpoint is due before a load fills the journal with what a start would have to read."""
 
 
 class Pipeline:
@@ -273,7 +275,8 @@ class Pipeline:
             checkpoints,
             self._derivation,
             self._clock,
-            state.checkpoint_interval,
+            interval=state.checkpoint_interval,
+            most_bytes=state.max_bytes // _CHECKPOINTS_IN_A_JOURNAL,
         )
 
 

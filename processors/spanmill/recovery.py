@@ -17,6 +17,7 @@ from spanmill.receivers.signals import Decoded
 _log = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 1.0
 
 
 class Recovery:
@@ -28,14 +29,17 @@ class Recovery:
         checkpoints: Checkpoints,
         derivation: Derivation,
         clock: Clock,
+        *,
         interval: float,
+        most_bytes: int,
     ) -> None:
-        """`interval` is between checkpoints, in seconds."""
+        """A checkpoint is due every `interval` seconds, and after `most_bytes` of the journal."""
         self._journal = journal
         self._checkpoints = checkpoints
         self._derivation = derivation
         self._clock = clock
         self._interval = interval
+        self._most_bytes = most_bytes
         self._has_begun = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
@@ -54,7 +58,11 @@ class Recovery:
 
         def replay(stored: StoredRecord) -> None:
             nonlocal records, told
-            self._derivation.replay(stored)
+            try:
+                self._derivation.replay(stored)
+            except Exception:  # noqa: BLE001 - one record must not keep the process from starting
+                where = {"position": stored.position}
+                _log.exception("a record of the journal could not be applied", extra=where)
             self._checkpoints.applied(stored.position, stored.arrival_ns)
             records += 1
             now = self._clock.monotonic()
@@ -64,6 +72,7 @@ class Recovery:
                 _log.info("reading the journal", extra=progress)
 
         self._journal.replay(position, replay)
+        self._journal.checkpointed(self._checkpoints.needed_after)
         if position >= 0 or records:
             _log.info(
                 "restored",
@@ -97,10 +106,14 @@ class Recovery:
 
     def save(self) -> None:
         """Write a checkpoint, and let go of the records that no start will need."""
-        oldest = self._checkpoints.save()
-        if oldest is not None:
-            self._journal.checkpointed(oldest)
+        if self._checkpoints.save():
+            self._journal.checkpointed(self._checkpoints.needed_after)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval):
-            self.save()
+        saved_at, bytes_then = self._clock.monotonic(), self._journal.bytes_to_replay
+        while not self._stopping.wait(min(self._interval, _LOOK_SECONDS)):
+            waited = self._clock.monotonic() - saved_at
+            grown = self._journal.bytes_to_replay - bytes_then
+            if waited >= self._interval or grown >= self._most_bytes:
+                self.save()
+                saved_at, bytes_then = self._clock.monotonic(), self._journal.bytes_to_replay

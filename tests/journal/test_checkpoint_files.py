@@ -27,7 +27,11 @@ def test_nothing_is_there_at_first(tmp_path: Path) -> None:
 
 def test_the_two_newest_are_kept_and_the_older_one_is_told(tmp_path: Path) -> None:
     files = CheckpointFiles(RealFiles(), tmp_path / "checkpoints")
-    assert [files.write(position, pieces(position)) for position in (3, 8, 120)] == [3, 3, 8]
+    oldest = [files.oldest()]
+    for position in (3, 8, 120):
+        files.write(position, pieces(position))
+        oldest.append(files.oldest())
+    assert oldest == [-1, 3, 3, 8]
     assert positions(files) == [120, 8]
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 

@@ -61,8 +61,8 @@ class CheckpointFiles:
             return path
         return aside
 
-    def write(self, position: int, pieces: Sequence[bytes]) -> int:
-        """Write a checkpoint durably; returns the position of the oldest that is kept.
+    def write(self, position: int, pieces: Sequence[bytes]) -> None:
+        """Write a checkpoint durably, and remove the one that is too many.
 
         Raises OSError where that fails: then those before are still there.
         """
@@ -81,7 +81,10 @@ class CheckpointFiles:
             self._files.close(file)
         self._files.rename(unfinished, self._folder / f"{position:020}.checkpoint")
         self._files.sync_folder(self._folder)
-        kept = self.newest_first()
-        for path in kept[KEPT:]:
+        for path in self.newest_first()[KEPT:]:
             self._files.remove(path)
-        return int(kept[:KEPT][-1].stem)
+
+    def oldest(self) -> int:
+        """The position of the oldest that is kept; -1 where there is none."""
+        kept = self.newest_first()[:KEPT]
+        return int(kept[-1].stem) if kept else -1

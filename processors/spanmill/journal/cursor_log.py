@@ -42,9 +42,9 @@ class CursorLog:
     """Appends entries to a file, and finds the last one that is whole.
 
     An entry that was written but not synced survives the process, not the machine. The rest of
-    the file is zeros; once its entries are long a new one takes its place. Not for several threads at once, but `sync` and `prepare`,
-    which may run beside `append`. Methods raise OSError as the system does; what a failed
-    `append` left behind is overwritten by the next one.
+    the file is zeros; once its entries are long a new one takes its place. Not for several threads
+    at once, but `sync` and `prepare`, which may run beside `append`. Methods raise OSError as the
+    system does; what a failed `append` left behind is overwritten by the next one.
     """
 
     def __init__(self, files: FileSystem, path: Path) -> None:
