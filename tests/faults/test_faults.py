@@ -52,7 +52,7 @@ def test_a_journal_in_memory_shows_that_the_judgement_can_fail(tmp_path: Path) -
     assert "acknowledged" in faults
 
 
-def test_a_full_disk_refuses_and_goes_on_by_itself() -> None:
+def test_bad_input_42_a_full_disk_refuses_and_goes_on_by_itself() -> None:
     try:
         report = full_disk(2, SEED)
     except NoDiskError as error:

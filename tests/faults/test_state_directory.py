@@ -72,7 +72,7 @@ def alarms(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [line for line in lines if line["level"] in {"error", "plain"}]
 
 
-def test_a_directory_that_another_process_holds_is_refused(tmp_path: Path) -> None:
+def test_bad_input_42_a_directory_that_another_process_holds_is_refused(tmp_path: Path) -> None:
     first = ProcessUnderTest(made(tmp_path / "a"), {"state": state_in(tmp_path)})
     second = ProcessUnderTest(made(tmp_path / "b"), {"state": state_in(tmp_path)})
     first.start()
@@ -86,7 +86,7 @@ def test_a_directory_that_another_process_holds_is_refused(tmp_path: Path) -> No
     second.kill()
 
 
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+def test_bad_input_42_a_newer_format_is_refused(tmp_path: Path) -> None:
     process = ProcessUnderTest(tmp_path, {"state": state_in(tmp_path)})
     process.start()
     process.send(signal.SIGTERM)
@@ -101,7 +101,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     process.kill()
 
 
-def test_a_directory_without_rights_is_refused(tmp_path: Path) -> None:
+def test_bad_input_42_a_directory_without_rights_is_refused(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         folder = made(tmp_path / "disk")
         folder.chmod(0o500)
@@ -116,7 +116,7 @@ def test_a_directory_without_rights_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path / "disk") in told
 
 
-def test_a_full_disk_at_the_start_is_told_or_refuses_requests(tmp_path: Path) -> None:
+def test_bad_input_42_a_full_disk_at_the_start_is_told_or_refuses_requests(tmp_path: Path) -> None:
     try:
         with small_disk(tmp_path, 8 << 20) as disk:
             ballast = fill(disk, 0)
@@ -142,7 +142,9 @@ def test_a_killed_process_leaves_everything_for_the_next(left: Experiment) -> No
     assert concluded(left).faults == []
 
 
-def test_a_flipped_bit_costs_one_record_and_is_told(left: Experiment, tmp_path: Path) -> None:
+def test_bad_input_42_a_flipped_bit_costs_one_record_and_is_told(
+    left: Experiment, tmp_path: Path
+) -> None:
     segment = segments(tmp_path / "state" / "journal")[1]
     content = bytearray(segment.read_bytes())
     position = random.Random(1).randrange(len(content) // 4, len(content) // 2)
@@ -162,7 +164,7 @@ def test_a_flipped_bit_costs_one_record_and_is_told(left: Experiment, tmp_path: 
     assert accepted == left.numbers.given - len(missing)
 
 
-def test_a_segment_that_is_missing_costs_its_records_and_is_told(
+def test_bad_input_42_a_segment_that_is_missing_costs_its_records_and_is_told(
     left: Experiment, tmp_path: Path
 ) -> None:
     segments(tmp_path / "state" / "journal")[1].unlink()

@@ -123,7 +123,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("authorization", WRONG.values(), ids=WRONG.keys())
-def test_any_other_header_is_refused(guard: Guard, authorization: tuple[str, ...]) -> None:
+def test_promise_12_any_other_header_is_refused(
+    guard: Guard, authorization: tuple[str, ...]
+) -> None:
     guarded = guard()
     assert guarded.over_grpc(*authorization) is StatusCode.UNAUTHENTICATED
     answer = guarded.over_http(*authorization)
@@ -136,13 +138,15 @@ def test_any_other_header_is_refused(guard: Guard, authorization: tuple[str, ...
     assert guarded.pipeline.journal.submitted == 0
 
 
-def test_a_right_token_with_a_space_behind_it_is_refused(guard: Guard) -> None:
+def test_bad_input_38_a_right_token_with_a_space_behind_it_is_refused(guard: Guard) -> None:
     guarded = guard()
     assert guarded.over_grpc(f"Bearer {TOKEN} ") is StatusCode.UNAUTHENTICATED
     assert guarded.over_http(f"Bearer {TOKEN} ").status == 401
 
 
-def test_a_token_of_a_megabyte_is_refused_and_the_neighbours_are_served(guard: Guard) -> None:
+def test_bad_input_38_a_token_of_a_megabyte_is_refused_and_neighbours_are_served(
+    guard: Guard,
+) -> None:
     guarded = guard()
     huge = "Bearer " + "x" * MIB
     assert guarded.over_grpc(huge) is not StatusCode.OK
@@ -157,7 +161,7 @@ def test_a_token_of_a_megabyte_is_refused_and_the_neighbours_are_served(guard: G
     assert guarded.over_http(f"Bearer {TOKEN}").status == 200
 
 
-def test_http_answers_before_the_body_has_come(guard: Guard) -> None:
+def test_promise_12_http_answers_before_the_body_has_come(guard: Guard) -> None:
     guarded = guard()
     with socket.create_connection(("127.0.0.1", guarded.http.port), timeout=20) as connection:
         connection.sendall(
@@ -167,7 +171,7 @@ def test_http_answers_before_the_body_has_come(guard: Guard) -> None:
         assert connection.recv(64).startswith(b"HTTP/1.1 401")
 
 
-def test_grpc_answers_before_the_message_has_come(guard: Guard) -> None:
+def test_promise_12_grpc_answers_before_the_message_has_come(guard: Guard) -> None:
     guarded = guard()
     answered = threading.Event()
     with grpc.insecure_channel(f"127.0.0.1:{guarded.grpc.port}") as channel:

@@ -95,14 +95,14 @@ PROTOBUF = {"Content-Type": "application/x-protobuf"}
 ON = {"max_age": 60.0}
 
 
-def test_it_is_off_by_default(open_page: Start) -> None:
+def test_promise_24_it_is_off_by_default(open_page: Start) -> None:
     page = open_page()
     assert page.preflight().status == 405
     assert not page.may_read(page.preflight())
     assert not page.may_read(page.post(PROTOBUF))
 
 
-def test_a_page_on_the_list_may_send_and_read_the_answer(open_page: Start) -> None:
+def test_promise_24_a_page_on_the_list_may_send_and_read_the_answer(open_page: Start) -> None:
     page = open_page(**ON)
     assert page.may_send("authorization,content-encoding,content-type")
     answer = page.post(PROTOBUF)
@@ -133,13 +133,15 @@ def test_a_page_on_the_list_may_send_and_read_the_answer(open_page: Start) -> No
         ("*", "https://anyone.org", True),
     ],
 )
-def test_the_list_is_exact(open_page: Start, allowed: str, origin: str, may: bool) -> None:
+def test_promise_24_the_list_is_exact(
+    open_page: Start, allowed: str, origin: str, may: bool
+) -> None:
     page = open_page(origin, allowed_origins=[allowed])
     assert page.may_send() is may
     assert page.may_read(page.post(PROTOBUF)) is may
 
 
-def test_a_preflight_needs_no_token_and_errors_can_be_read(open_page: Start) -> None:
+def test_promise_24_a_preflight_needs_no_token_and_errors_can_be_read(open_page: Start) -> None:
     page = open_page(auth=True, **ON)
     assert page.may_send()
     for answer, status in (
@@ -157,7 +159,7 @@ def test_other_headers_are_allowed_by_name(open_page: Start) -> None:
     assert open_page(allowed_headers=["X-Tenant"]).may_send("content-type,x-tenant")
 
 
-def test_credentials_are_allowed_only_when_asked_for(open_page: Start) -> None:
+def test_promise_24_credentials_are_allowed_only_when_asked_for(open_page: Start) -> None:
     assert "access-control-allow-credentials" not in open_page(**ON).preflight().headers
     page = open_page(allow_credentials=True)
     assert page.preflight().headers["access-control-allow-credentials"] == "true"

@@ -67,7 +67,7 @@ def told_by(browser: str, folder: Path, url: str) -> str:
     return found[1]
 
 
-def test_a_page_reads_what_it_may_and_nothing_else(
+def test_promise_24_a_page_reads_what_it_may_and_nothing_else(
     start_pipeline: PipelineFactory, page_port: int, tmp_path: Path
 ) -> None:
     browser = shutil.which("chromium")

@@ -147,14 +147,14 @@ def encrypt(start_pipeline: PipelineFactory, authority: Authority) -> Iterator[E
         encrypted.stop()
 
 
-def test_requests_are_taken_over_tls(encrypt: Encrypt) -> None:
+def test_promise_25_requests_are_taken_over_tls(encrypt: Encrypt) -> None:
     encrypted = encrypt()
     assert encrypted.over_grpc() is grpc.StatusCode.OK
     assert encrypted.over_http() == 200
     assert encrypted.sources() == ["127.0.0.1", "127.0.0.1"]
 
 
-def test_a_client_certificate_is_the_identity_on_both_transports(
+def test_promise_25_a_client_certificate_is_the_identity_on_both_transports(
     encrypt: Encrypt, authority: Authority
 ) -> None:
     encrypted = encrypt(mutual=True)
@@ -182,7 +182,7 @@ def test_a_certificate_without_a_name_is_known_by_its_hash(
     assert over_grpc.startswith("certificate:sha256:")
 
 
-def test_without_a_certificate_of_the_authority_nothing_is_taken(
+def test_promise_25_without_a_certificate_of_the_authority_nothing_is_taken(
     encrypt: Encrypt, authority: Authority, tmp_path: Path
 ) -> None:
     encrypted = encrypt(mutual=True)
@@ -206,7 +206,7 @@ def test_a_token_is_wanted_beside_the_certificate_and_names_the_client(
     assert encrypted.sources() == ["token:shop", "token:shop"]
 
 
-def test_renewed_files_are_used_for_new_connections_at_once(
+def test_promise_25_renewed_files_are_used_for_new_connections_at_once(
     encrypt: Encrypt, authority: Authority
 ) -> None:
     encrypted = encrypt()
@@ -218,7 +218,7 @@ def test_renewed_files_are_used_for_new_connections_at_once(
     assert after[0] not in before
 
 
-def test_a_broken_renewal_leaves_the_old_certificate(encrypt: Encrypt) -> None:
+def test_promise_25_a_broken_renewal_leaves_the_old_certificate(encrypt: Encrypt) -> None:
     encrypted = encrypt()
     encrypted.issued.cert.write_text("rubbish")
     for _ in range(3):
@@ -240,7 +240,7 @@ def test_http2_is_agreed_upon_for_grpc_and_http1_for_http(
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")  # what it is about
-def test_tls_1_1_is_refused(encrypt: Encrypt) -> None:
+def test_promise_25_tls_1_1_is_refused(encrypt: Encrypt) -> None:
     encrypted = encrypt()
     for port in (encrypted.grpc.port, encrypted.http.port):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -253,7 +253,7 @@ def test_tls_1_1_is_refused(encrypt: Encrypt) -> None:
         plain.close()
 
 
-def test_plain_text_on_the_encrypted_port_gets_no_answer(encrypt: Encrypt) -> None:
+def test_promise_25_plain_text_on_the_encrypted_port_gets_no_answer(encrypt: Encrypt) -> None:
     encrypted = encrypt()
     with grpc.insecure_channel(f"127.0.0.1:{encrypted.grpc.port}") as channel:
         code = channel.unary_unary(TRACES.method, None, None).future(BODY, timeout=20).code()
