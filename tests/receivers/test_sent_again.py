@@ -52,6 +52,21 @@ def test_a_copy_gets_the_partial_success_of_the_first(
     assert pipeline.items(signal.name, "duplicate") == 5
 
 
+@BOTH_SIGNALS
+def test_what_the_journal_sends_again_on_purpose_counts_again(
+    pipeline: ReceiverPipeline, signal: SentSignal
+) -> None:
+    """`spanmill journal replay --again` puts such a field behind the same bytes."""
+    mark = bytes.fromhex("f9ffffff0f") + b"8 bytes."
+    client = pipeline.client("grpc", signal)
+
+    answers = [client.send(signal.good(3) + tail) for tail in (b"", mark, mark)]
+
+    assert all(answer.ok and not answer.message for answer in answers)
+    assert pipeline.items(signal.name, "accepted") == 6
+    assert pipeline.items(signal.name, "duplicate") == 3
+
+
 def test_a_copy_gets_the_warning_of_the_first(client: Client) -> None:
     body = request(span(end_time_unix_nano=1)).SerializeToString()
 

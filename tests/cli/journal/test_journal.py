@@ -102,6 +102,37 @@ def test_replay_sends_records_and_dead_letters_as_they_were(
     ]
 
 
+@pytest.mark.parametrize(
+    "range_",
+    [
+        ("--from", "5", "--to-position", "2"),
+        ("--since", "2001-09-09T01:50:00Z", "--until", "2001-09-09T01:48:00Z"),
+    ],
+)
+def test_a_range_that_ends_before_it_begins_is_refused(
+    shown: Shown, tmp_path: Path, range_: tuple[str, ...]
+) -> None:
+    out = tmp_path / "out"
+    assert "nothing is chosen" in shown("export", "--output", str(out), *range_, exits=2)
+    assert not out.exists()
+    nowhere = "127.0.0.1:9"
+    assert "nothing is chosen" in shown("replay", "--to", nowhere, *range_, exits=2)
+
+
+def test_replay_again_sends_bytes_that_no_run_before_sent(
+    shown: Shown, http_peer: HttpPeer
+) -> None:
+    to = f"http://127.0.0.1:{http_peer.port}"
+    for _ in range(2):
+        shown("replay", "--to", to, "--from", "5", "--again")
+    assert [names_in(body) for body in http_peer.taken] == [["5-a", "5-b"], ["6-a", "6-b"]] * 2
+    assert len({*http_peer.taken, request_of("5-a", "5-b"), request_of("6-a", "6-b")}) == 6
+    marks = [body[-13:] for body in http_peer.taken]
+    assert marks[0] == marks[1] != marks[2] == marks[3]
+    bare = [body[:-13] for body in http_peer.taken]
+    assert bare == [request_of(f"{n}-a", f"{n}-b") for n in (5, 6)] * 2
+
+
 def test_replay_says_that_spans_were_rejected(shown: Shown, http_peer: HttpPeer) -> None:
     http_peer.otherwise = lambda body: Answer(400, b"no")
     to = f"http://127.0.0.1:{http_peer.port}"

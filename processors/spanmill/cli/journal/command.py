@@ -29,6 +29,10 @@ from spanmill.journal.log import Signal
 _DESCRIPTION: Final = """\
 Looks into a state directory, also while a process works in it: nothing is locked or changed.
 """
+_MARK: Final = struct.Struct("<5sQ")
+_MARK_TAG: Final = bytes.fromhex("f9ffffff0f")
+"""Of a fixed64 with protobuf's highest field number, 2²⁹ - 1, which OTLP has no field for."""
+
 _LENGTH: Final = struct.Struct(">I")
 
 
@@ -72,6 +76,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_selection(replay)
     replay.add_argument("--to", dest="endpoint", metavar="ENDPOINT", required=True)
     replay.add_argument("--protocol", choices=("grpc", "http/protobuf"))
+    replay.add_argument(
+        "--again",
+        action="store_true",
+        help="to a spanmill that took these requests within its window of `once`: mark them, so "
+        "that they count again",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -127,11 +137,12 @@ def _print_shown(
 
 def _export(state: StateDirectory, arguments: argparse.Namespace) -> int:
     requests = items = 0
+    wanted = chosen(state, arguments)  # before a file is made
     with contextlib.ExitStack() as stack:
         out: BinaryIO = sys.stdout.buffer
         if arguments.output is not None:
             out = stack.enter_context(arguments.output.open("xb"))
-        for one in chosen(state, arguments):
+        for one in wanted:
             if arguments.format == "json":
                 out.write(to_json(one.payload, signal_of(arguments)) + b"\n")
             else:
@@ -149,6 +160,10 @@ def _replay(state: StateDirectory, arguments: argparse.Namespace) -> int:
     protocol: Protocol = arguments.protocol or ("http/protobuf" if "://" in endpoint else "grpc")
     signal = METRICS if signal_of(arguments) is Signal.METRICS else TRACES
     sent = Sent()
+    rng = Random()
+    # One mark for the whole run: a request that it sends twice still counts once.
+    mark = _MARK.pack(_MARK_TAG, rng.getrandbits(64)) if arguments.again else b""
+    wanted = chosen(state, arguments)
     with contextlib.closing(sender_to(endpoint, protocol, clock, signal)) as sender:
         transmission = Transmission(
             sender,
@@ -156,14 +171,14 @@ def _replay(state: StateDirectory, arguments: argparse.Namespace) -> int:
             sent,
             clock=clock,
             sleep=time.sleep,
-            rng=Random(),
+            rng=rng,
             waiting=lambda reason: print(f"trying again: {reason}", file=sys.stderr),
             signal=signal,
         )
         at = "nothing"
         try:
-            for one in chosen(state, arguments):
-                transmission.send(one.payload, one.items)
+            for one in wanted:
+                transmission.send(one.payload + mark, one.items)
                 at = one.label
         finally:
             print(

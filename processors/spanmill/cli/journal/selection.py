@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from spanmill.cli.journal.directory import StateDirectory
+from spanmill.errors import StartError
 from spanmill.journal.log import Signal
 
 _SIGNALS = {"traces": Signal.TRACES, "metrics": Signal.METRICS}
@@ -44,7 +45,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(state: StateDirectory, arguments: argparse.Namespace) -> Iterator[Chosen]:
-    """What the arguments choose, the oldest first."""
+    """What the arguments choose, the oldest first; StartError where they can't choose anything."""
+    _check(arguments)
+    return _chosen(state, arguments)
+
+
+def _chosen(state: StateDirectory, arguments: argparse.Namespace) -> Iterator[Chosen]:
     signal = signal_of(arguments)
     since, until = arguments.since or 0, arguments.until
     if arguments.dead_letters:
@@ -68,6 +74,15 @@ def chosen(state: StateDirectory, arguments: argparse.Namespace) -> Iterator[Cho
 def signal_of(arguments: argparse.Namespace) -> Signal:
     """The signal that was asked for."""
     return _SIGNALS[arguments.signal]
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.last is not None and arguments.last < arguments.first:
+        raise StartError(
+            f"--to-position {arguments.last} is before --from {arguments.first}: nothing is chosen"
+        )
+    if None not in (arguments.since, arguments.until) and arguments.until <= arguments.since:
+        raise StartError("--until is not after --since: nothing is chosen")
 
 
 def _position(text: str) -> int:
