@@ -161,3 +161,28 @@ def test_there_is_no_table_without_bounds() -> None:
         KERNEL.Pending.__new__(KERNEL.Pending)
     with pytest.raises(ValueError, match="32 bounds"):
         KERNEL.Pending(np.ones(31), 1024, 0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
+def test_the_largest_key_waits_like_any_other(seed: int) -> None:
+    assert KERNEL is not None
+    pending = KERNEL.Pending(BOUNDS, 4096, seed)
+    given_keys = np.array([2**63 - 1, 0, 2**63 - 1, *range(1, 1500), 2**63 - 1])
+    assert pending.add(given_keys, np.ones(len(given_keys), np.int64), 0) == len(given_keys)
+    keys, parts = np.zeros(pending.used, np.int64), np.zeros(pending.used, np.int64)
+    pending.drain(keys, parts)
+    assert dict(zip(keys.tolist(), parts.tolist(), strict=True)) == {
+        2**63 - 1: 3,
+        **dict.fromkeys(range(1500), 1),
+    }
+    assert pending.used == 0
+
+
+def test_sums_beyond_64_bits_go_round_as_in_numpy() -> None:
+    assert KERNEL is not None
+    most = np.array([2**63 - 1, 2**63 - 1])
+    pending = KERNEL.Pending(BOUNDS, 1024, 0)
+    pending.add(np.array([5, 5]), most, 0)
+    keys, parts = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    pending.drain(keys, parts)
+    assert parts.tolist() == [most.sum()] == [-2]

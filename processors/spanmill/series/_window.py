@@ -2,6 +2,7 @@
 
 `window_histogram.py` is its reference and says what the numbers mean. From top to bottom: the
 bucket of a duration, the cells that wait to be sorted into slots, and what reads or subtracts.
+One file, since all of it shares the numbering of cells, and C inlines only within one module.
 
 Compiled by Cython in pure-Python mode; never run as it stands.
 """
@@ -30,7 +31,8 @@ _STEP = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
 _FIRST = cython.declare(cython.ulonglong, 0xBF58476D1CE4E5B9)
 _SECOND = cython.declare(cython.ulonglong, 0x94D049BB133111EB)
 
-Entry = cython.struct(key=cython.longlong, parts=cython.longlong)
+# `mark` is a key and one more, 0 where an entry is free; unsigned, since a key may be 2^63 - 1.
+Entry = cython.struct(mark=cython.ulonglong, parts=cython.longlong)
 
 
 @cython.cfunc
@@ -45,6 +47,28 @@ def _mixed(word: cython.ulonglong) -> cython.ulonglong:
     word *= _SECOND
     word ^= word >> 31
     return word
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _plus(some: cython.longlong, more: cython.longlong) -> cython.longlong:
+    """The sum of both modulo 2^64, as numpy has it: in C an overflow could become anything."""
+    return cython.cast(
+        cython.longlong,
+        cython.cast(cython.ulonglong, some) + cython.cast(cython.ulonglong, more),
+    )
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _minus(some: cython.longlong, less: cython.longlong) -> cython.longlong:
+    """The difference of both, likewise."""
+    return cython.cast(
+        cython.longlong,
+        cython.cast(cython.ulonglong, some) - cython.cast(cython.ulonglong, less),
+    )
 
 
 @cython.cfunc
@@ -193,8 +217,8 @@ class Pending:
                 return i
             bucket = self._bucket(duration[i])
             parts = cython.cast(cython.longlong, rint(_bounded(weight[i]) * ONE_SPAN))
-            sums[row, bucket] += parts
-            totals[row] += parts
+            sums[row, bucket] = _plus(sums[row, bucket], parts)
+            totals[row] = _plus(totals[row], parts)
             lows[row] = min(lows[row], bucket)
             self._add((slot << _SLOT_BITS) | (row * BUCKETS + bucket), parts)
         return n
@@ -221,21 +245,25 @@ class Pending:
         return keys.shape[0]
 
     def drain(self, keys: cython.longlong[::1], parts: cython.longlong[::1]) -> None:
-        """Move all that waits into (used,) columns, in no order."""
+        """Move all that waits into (used,) columns, in no order.
+
+        Raises MemoryError, and then all that waits goes on waiting.
+        """
         i: cython.longlong
         at: cython.Py_ssize_t = 0
+        entries: cython.pointer(Entry)
         if keys.shape[0] != self._used or parts.shape[0] != self._used:
             raise ValueError("there is no room for what waits")
+        entries = _free_entries(_LEAST_ENTRIES)
         for i in range(self._size):
-            if self._entries[i].key:
-                keys[at] = self._entries[i].key - 1
+            if self._entries[i].mark:
+                keys[at] = cython.cast(cython.longlong, self._entries[i].mark - 1)
                 parts[at] = self._entries[i].parts
                 at += 1
-        self._used = 0
         free(self._entries)
-        self._entries = cython.NULL
-        self._size = 0
-        self._resize(_LEAST_ENTRIES)
+        self._entries = entries
+        self._size = _LEAST_ENTRIES
+        self._used = 0
 
     @cython.cfunc
     @cython.inline
@@ -268,15 +296,14 @@ class Pending:
     @cython.cfunc
     @cython.inline
     @cython.exceptval(check=False)
-    def _place(self, key: cython.longlong) -> cython.pointer(Entry):
-        """The entry of a key, or the free one where it would be. A key in the table is one more."""
+    def _place(self, mark: cython.ulonglong) -> cython.pointer(Entry):
+        """The entry with this mark, or the free one where it would be."""
         i: cython.longlong
         i = cython.cast(
             cython.longlong,
-            _mixed(cython.cast(cython.ulonglong, key) ^ self._seed)
-            & cython.cast(cython.ulonglong, self._size - 1),
+            _mixed((mark - 1) ^ self._seed) & cython.cast(cython.ulonglong, self._size - 1),
         )
-        while self._entries[i].key != 0 and self._entries[i].key != key + 1:
+        while self._entries[i].mark != 0 and self._entries[i].mark != mark:
             i = (i + 1) & (self._size - 1)
         return cython.address(self._entries[i])
 
@@ -284,29 +311,36 @@ class Pending:
     @cython.inline
     @cython.exceptval(check=False)
     def _add(self, key: cython.longlong, parts: cython.longlong) -> cython.void:
-        entry: cython.pointer(Entry) = self._place(key)
-        if entry.key == 0:
-            entry.key = key + 1
+        mark: cython.ulonglong = cython.cast(cython.ulonglong, key) + 1
+        entry: cython.pointer(Entry) = self._place(mark)
+        if entry.mark == 0:
+            entry.mark = mark
             self._used += 1
-        entry.parts += parts
+        entry.parts = _plus(entry.parts, parts)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def _resize(self, size: cython.longlong) -> cython.int:
         old: cython.pointer(Entry) = self._entries
         old_size: cython.longlong = self._size
-        entries: cython.pointer(Entry)
         i: cython.longlong
-        entries = cython.cast(cython.pointer(Entry), calloc(size, cython.sizeof(Entry)))
-        if not entries:
-            raise MemoryError
-        self._entries = entries
+        self._entries = _free_entries(size)
         self._size = size
         for i in range(old_size):
-            if old[i].key:
-                self._place(old[i].key - 1)[0] = old[i]
+            if old[i].mark:
+                self._place(old[i].mark)[0] = old[i]
         free(old)
         return 0
+
+
+@cython.cfunc
+def _free_entries(size: cython.longlong) -> cython.pointer(Entry):
+    """So many free entries; raises MemoryError."""
+    entries: cython.pointer(Entry)
+    entries = cython.cast(cython.pointer(Entry), calloc(size, cython.sizeof(Entry)))
+    if not entries:
+        raise MemoryError
+    return entries
 
 
 def subtract(
@@ -319,9 +353,13 @@ def subtract(
     i: cython.Py_ssize_t
     if cells.shape[0] != counts.shape[0] or sums.shape[1] != BUCKETS:
         raise ValueError("the columns differ in length")
+    row: cython.Py_ssize_t
+    bucket: cython.Py_ssize_t
     for i in range(cells.shape[0]):
-        sums[cells[i] // BUCKETS, cells[i] % BUCKETS] -= counts[i]
-        totals[cells[i] // BUCKETS] -= counts[i]
+        row = cells[i] // BUCKETS
+        bucket = cells[i] % BUCKETS
+        sums[row, bucket] = _minus(sums[row, bucket], counts[i])
+        totals[row] = _minus(totals[row], counts[i])
 
 
 def merge(
@@ -347,7 +385,7 @@ def merge(
             out[at] = cells[a]
             out_counts[at] = counts[a]
             if b < m and more[b] == cells[a]:
-                out_counts[at] += more_counts[b]
+                out_counts[at] = _plus(out_counts[at], more_counts[b])
                 b += 1
             a += 1
         else:
@@ -394,5 +432,5 @@ def quantiles(
             rank = max(rank, 1)
             while running < rank:
                 bucket += 1
-                running += sums[row, bucket]
+                running = _plus(running, sums[row, bucket])
             out[row, q] = values[bucket]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanmill.kernels import load_kernel
+from spanmill.processors.service_graph.pairing import Found, Pairing
 
 PAIRING = load_kernel("spanmill.processors.service_graph._pairing")
 COLUMNS = load_kernel("spanmill.processors.service_graph._columns")
@@ -114,7 +115,25 @@ def exercised(pairing: Any, draw: Draw) -> None:
 def test_any_arrays_are_paired_or_refused(data: st.DataObject) -> None:
     assert PAIRING is not None
     for limit in (3, 100, data.draw(NUMBERS)):
-        exercised(PAIRING.Pairing(data.draw(NUMBERS), limit, data.draw(FEW)), data.draw)
+        wait_ns = data.draw(NUMBERS)
+        if wait_ns < 0:
+            with pytest.raises(ValueError, match="no time"):
+                PAIRING.Pairing(wait_ns, limit, 1)
+        else:
+            exercised(PAIRING.Pairing(wait_ns, limit, data.draw(FEW)), data.draw)
+
+
+@pytest.mark.parametrize("now_ns", [-1, -(2**63)])
+def test_times_before_the_first_are_refused(now_ns: int) -> None:
+    assert PAIRING is not None
+    with pytest.raises(ValueError, match="no time has passed"):
+        PAIRING.Pairing(30, 100, 1).expire(now_ns)
+    with pytest.raises(ValueError, match="no time has passed"):
+        Pairing(30, 100).expire(now_ns, Found())
+    with pytest.raises(ValueError, match="less than no time"):
+        PAIRING.Pairing(now_ns, 100, 1)
+    with pytest.raises(ValueError, match="less than no time"):
+        Pairing(now_ns, 100)
 
 
 @settings(max_examples=100)

@@ -2,7 +2,8 @@
 
 It does what `pairing.py` says, side by side instead of column by column, with the same results:
 that is its reference. From top to bottom: numbers, records, the ring that remembers records by
-key, and the pairing itself. It is longer than other files since C is shared only within one.
+key, and the pairing itself. One file, longer than others: the ring's functions are called several
+times for each side, and C inlines only within one module.
 
 Compiled by Cython in pure-Python mode; never run as it stands.
 """
@@ -336,7 +337,9 @@ class Pairing:
     def __cinit__(
         self, wait_ns: cython.longlong, limit: cython.longlong, seed: cython.ulonglong
     ) -> None:
-        """Remember `limit` sides for `wait_ns`; the seed is for the tables alone."""
+        """Remember `limit` sides for `wait_ns`, at least 0; the seed is for the tables alone."""
+        if wait_ns < 0:
+            raise ValueError("nobody waits for less than no time")
         self._wait = wait_ns
         self._limit = limit
         self._spans = Ring(seed)
@@ -367,8 +370,11 @@ class Pairing:
         return (self._spans.capacity + self._ends.capacity) * place
 
     def expire(self, now_ns: cython.longlong) -> None:
-        """Give up what arrived `wait_ns` ago or before."""
-        until: cython.longlong = now_ns - self._wait
+        """Give up what arrived `wait_ns` ago or before; `now_ns` is at least 0."""
+        until: cython.longlong
+        if now_ns < 0:
+            raise ValueError("no time has passed")
+        until = now_ns - self._wait
         # Ends first: while their parents are remembered they can be told for what they are.
         self._release_ends(_arrived_until(self._ends, until), NO_CLIENT)
         self._release_spans(_arrived_until(self._spans, until), NO_SERVER)
@@ -700,7 +706,13 @@ class Pairing:
 def _edge_key(
     client: cython.longlong, server: cython.longlong, kind: cython.longlong
 ) -> cython.longlong:
-    return (client << (_NAME_BITS + 2)) | (server << 2) | kind
+    # Unsigned: codes that can't be make a key that nobody has, where C could make anything of it.
+    return cython.cast(
+        cython.longlong,
+        (cython.cast(cython.ulonglong, client) << (_NAME_BITS + 2))
+        | (cython.cast(cython.ulonglong, server) << 2)
+        | cython.cast(cython.ulonglong, kind),
+    )
 
 
 @cython.cfunc

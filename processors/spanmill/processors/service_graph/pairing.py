@@ -144,6 +144,9 @@ class Pairing:
     """
 
     def __init__(self, wait_ns: int, limit: int) -> None:
+        """`wait_ns` is at least 0."""
+        if wait_ns < 0:
+            raise ValueError("nobody waits for less than no time")
         self._wait_ns = wait_ns
         self._limit = limit
         self.spans = Ring(SPAN)
@@ -186,7 +189,9 @@ class Pairing:
         return new
 
     def expire(self, now_ns: int, found: Found) -> None:
-        """Give up what arrived `wait_ns` ago or before."""
+        """Give up what arrived `wait_ns` ago or before; `now_ns` is at least 0."""
+        if now_ns < 0:
+            raise ValueError("no time has passed")
         until = now_ns - self._wait_ns
         # Ends first: while their parents are remembered they can be told for what they are.
         self._release_ends(self.ends.arrived_until(until), NO_CLIENT, found)
