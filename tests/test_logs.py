@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from spanmill.logs import EventFormatter, configure_logging
+from spanmill.logs import EventFormatter, OncePerMinute, configure_logging
 
 
 def record(message: str = "ready", **fields: object) -> logging.LogRecord:
@@ -68,3 +68,23 @@ def test_lines_of_other_libraries_begin_at_warning(capsys: pytest.CaptureFixture
         ours.setLevel(our_level)
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition("msg=")[2] for line in lines] == ["shown"]
+
+
+def test_the_same_words_of_a_library_pass_once_a_minute() -> None:
+    passes = OncePerMinute().filter
+    out = "socket.accept() out of system resource"
+    assert [bool(passes(record(out, created=at))) for at in (0.0, 0.5, 59.9, 60.0, 60.1)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert passes(record("something else", created=60.2))
+    assert passes(record(out, created=-3600.0))  # the clock was set back
+
+
+def test_words_that_never_come_again_take_no_memory() -> None:
+    once = OncePerMinute()
+    assert all(once.filter(record(f"line {number}")) for number in range(10_000))
+    assert len(once._told) <= 100

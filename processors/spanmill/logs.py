@@ -10,6 +10,10 @@ from typing import Final, Literal, TextIO
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
+_MINUTE: Final = 60.0
+_WORDS: Final = 100
+_MOST_WORDS: Final = 100
+
 
 class EventFormatter(logging.Formatter):
     """Formats a record with the fields that it was given as `extra`."""
@@ -34,6 +38,25 @@ class EventFormatter(logging.Formatter):
         return " ".join(f"{key}={_logfmt(value)}" for key, value in fields.items())
 
 
+class OncePerMinute(logging.Filter):
+    """Lets a line of a library pass once a minute: out of descriptors, some tell it without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether nothing was said in these words for a minute, by the records' own times."""
+        words = str(record.msg)[:_WORDS]
+        told = self._told.get(words)
+        if told is not None and 0 <= record.created - told < _MINUTE:
+            return False
+        if len(self._told) >= _MOST_WORDS:
+            self._told.clear()
+        self._told[words] = record.created
+        return True
+
+
 def _logfmt(value: object) -> str:
     text = str(value)
     if text and not any(c in ' "=\\' or not c.isprintable() for c in text):
@@ -50,4 +73,5 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("asyncio").filters[:] = [OncePerMinute()]
     logging.getLogger("spanmill").setLevel(level.upper())

@@ -180,9 +180,7 @@ class Pipeline:
         self._stopping.set()
         # Half of the time for the answers, so that the other half is there for the flush.
         self._stop_receivers(begun + self._config.shutdown_timeout / 2)
-        self._journal.close()
-        if self._recovery is not None:
-            self._recovery.stop()
+        closed = self._close_journal(deadline)
         for destination in self._destinations:
             destination.begin_stop(deadline)
         for pusher in self._pushers:
@@ -201,7 +199,7 @@ class Pipeline:
             level = logging.INFO if delivered else logging.WARNING
             fields = {"destination": pusher.name, "delivered": delivered}
             _log.log(level, "pushed the last time", extra=fields)
-        if self._disk is not None:
+        if self._disk is not None and closed:
             self._disk.release()
         self._scrape.stop(max(0.0, deadline - self._clock.monotonic()))
         accepted = int(self._telemetry.spans.received.value("accepted"))
@@ -209,6 +207,21 @@ class Pipeline:
         seconds = round(self._clock.monotonic() - begun, 2)
         fields = {"accepted_spans": accepted, "accepted_points": points, "seconds": seconds}
         _log.info("stopped", extra=fields)
+
+    def _close_journal(self, deadline: float) -> bool:
+        """Apply what was submitted and save it; whether that was done in time."""
+
+        def close() -> None:
+            self._journal.close()
+            if self._recovery is not None:
+                self._recovery.stop()
+
+        closing = threading.Thread(target=close, name="close-journal", daemon=True)
+        closing.start()
+        closing.join(max(0.0, deadline - self._clock.monotonic()))
+        if closing.is_alive():
+            _log.error("the disk doesn't answer: what was acknowledged is read at the next start")
+        return not closing.is_alive()
 
     def _stop_receivers(self, deadline: float) -> None:
         grace = max(0.0, deadline - self._clock.monotonic())

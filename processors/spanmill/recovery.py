@@ -9,6 +9,7 @@ from typing import Final
 from spanmill.checkpoints import Checkpoints
 from spanmill.clock import Clock
 from spanmill.derivation import Derivation
+from spanmill.errors import UnavailableError
 from spanmill.journal.disk import DiskJournal
 from spanmill.journal.log import Entry, Record, Signal
 from spanmill.journal.stored import StoredRecord
@@ -94,8 +95,13 @@ class Recovery:
         Before anybody can see a counter its created stamp is on disk: no record carries it.
         """
         if not self._has_begun:
-            self._journal.submit(Entry(b"", Signal.TICK, "", 0, None)).result()
-            self.save()
+            try:
+                self._journal.submit(Entry(b"", Signal.TICK, "", 0, None)).result()
+            except UnavailableError as error:
+                # Full until a destination has caught up, say: for which it has to be started.
+                _log.warning("the first checkpoint has to wait", extra={"reason": str(error)})
+            else:
+                self.save()
         self._thread.start()
 
     def stop(self) -> None:

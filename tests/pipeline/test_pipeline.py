@@ -100,3 +100,15 @@ def test_it_is_ready_between_start_and_stop(start: Start) -> None:
 
 def status(processor: RunningProcessor, path: str) -> int:
     return urllib3.request("GET", f"http://127.0.0.1:{processor.ports['scrape']}{path}").status
+
+
+def test_a_client_is_the_same_over_both_transports_of_a_socket_for_both_families(
+    start: Start,
+) -> None:
+    everywhere = {"endpoint": "[::]:0"}
+    processor = start(receivers={"otlp": {"grpc": everywhere, "http": everywhere}})
+    processor.send_grpc(spans(5))
+    processor.send_http(spans(5))
+    samples = processor.scrape()
+    assert value(samples, "spanmill_spans_received_total", outcome="accepted") == 5
+    assert value(samples, "spanmill_spans_received_total", outcome="duplicate") == 5

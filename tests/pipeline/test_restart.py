@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -185,6 +186,24 @@ def test_a_request_that_comes_again_after_a_crash_is_counted_once(
     after = derived(second)
     assert after[accepted] == before
     assert after[duplicate] > 0
+
+
+def test_a_journal_that_is_full_for_a_required_destination_starts_without_its_checkpoints(
+    begin: Begin, tmp_path: Path, astronomy_requests: list[bytes]
+) -> None:
+    away = {"endpoint": "http://127.0.0.1:9", "required": True, "max_backlog": 200_000}
+    exporters = {"otlp_traces": {"away": away}}
+    first = begin(tmp_path / "state", exporters=exporters)
+    with pytest.raises(grpc.RpcError, match="required destination away"):
+        feed(first, astronomy_requests)
+    image = crash(first, tmp_path / "state", tmp_path / "image")
+    for path in (image / "checkpoints").iterdir():
+        path.unlink()
+    second = begin(image, exporters=exporters)
+    got, expected = derived(second), derived(first)
+    calls = {key for key in expected if key[0] == "traces_spanmetrics_calls_total"}
+    assert calls
+    assert {key: got.get(key) for key in calls} == {key: expected[key] for key in calls}
 
 
 def test_a_directory_that_is_held_ends_the_start_with_a_sentence(

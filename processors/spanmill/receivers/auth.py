@@ -59,7 +59,7 @@ class Clients:
     def of_request(self, scope: Scope) -> str:
         """The client of an HTTP request. Raises UnauthenticatedError."""
         client = scope.get("client")
-        host = client[0] if client else ""
+        host = _plain_host(client[0]) if client else ""
         if self._secrets is None:
             certificate = scope.get("extensions", {}).get(CLIENT_CERTIFICATE)
             return f"certificate:{certificate}" if certificate else host
@@ -129,4 +129,10 @@ def _peer_host(peer: str) -> str:
     scheme, _, address = peer.partition(":")
     if scheme not in ("ipv4", "ipv6"):
         return peer
-    return unquote(address).rpartition(":")[0].strip("[]")
+    return _plain_host(unquote(address).rpartition(":")[0].strip("[]"))
+
+
+def _plain_host(host: str) -> str:
+    """An IPv4 address as such, also where a socket of both families shows it (RFC 4291 2.5.5.2)."""
+    mapped = host.removeprefix("::ffff:")
+    return mapped if "." in mapped else host
