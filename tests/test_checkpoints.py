@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import struct
 from pathlib import Path
 
+import google_crc32c
+import msgspec
 import pytest
 
-from spanmill.checkpoints import BEFORE_ALL, Checkpoints
+from spanmill.checkpoints import BEFORE_ALL, Checkpoints, Saved
 from spanmill.errors import CheckpointError
 from spanmill.journal.checkpoint_files import CheckpointFiles
+from spanmill.journal.checkpoint_format import MAGIC
 from spanmill.journal.files import RealFiles
 from spanmill.journal.state import State
 from spanmill.series.registry import Registry
@@ -36,11 +40,12 @@ class House:
     """A registry with parts, and checkpoints in a folder."""
 
     def __init__(self, folder: Path, **parts: Part) -> None:
-        registry = Registry(ManualClock())
+        self.clock = ManualClock()
+        registry = Registry(self.clock)
         for name, part in parts.items():
             registry.keep(name, part)
         self.files = CheckpointFiles(RealFiles(), folder)
-        self.checkpoints = Checkpoints(registry, self.files, "1.0", ManualClock())
+        self.checkpoints = Checkpoints(registry, self.files, "1.0", self.clock)
 
 
 def test_a_restart_brings_back_every_part_and_the_position(tmp_path: Path) -> None:
@@ -68,11 +73,42 @@ def test_nothing_new_is_not_written_again_also_after_a_restart(tmp_path: Path) -
     assert house.checkpoints.saved is newest
     again = House(tmp_path, a=Part())
     again.checkpoints.restore()
+    restored = again.checkpoints.saved
     again.checkpoints.save()
-    assert again.checkpoints.saved is None
+    assert again.checkpoints.saved is restored
     again.checkpoints.applied(2, 10**18)
     again.checkpoints.save()
     assert again.checkpoints.needed_after == 1
+
+
+def test_after_a_restart_the_newest_is_the_one_that_was_restored(tmp_path: Path) -> None:
+    first = House(tmp_path, a=Part(1))
+    first.checkpoints.applied(41, 10**18)
+    first.clock.advance(90)
+    first.checkpoints.save()
+    written = first.checkpoints.saved
+    assert written is not None
+    again = House(tmp_path, a=Part())
+    assert again.checkpoints.saved is None
+    again.checkpoints.restore()
+    assert again.checkpoints.saved == Saved(
+        position=41, time_ns=written.time_ns, size=written.size, seconds=0.0, held_seconds=0.0
+    )
+    assert written.time_ns == first.clock.time_ns()
+    (file,) = again.files.newest_first()
+    assert written.size == file.stat().st_size
+
+
+def test_one_without_a_time_of_its_own_is_as_old_as_its_last_record(tmp_path: Path) -> None:
+    house = House(tmp_path, a=Part())
+    head = msgspec.msgpack.encode(
+        {"format": 1, "spanmill": "0.1", "position": 7, "arrival_ns": 10**18, "parts": []}
+    )
+    prefix = struct.pack("<II", len(head), google_crc32c.value(head))
+    (tmp_path / f"{7:020}.checkpoint").write_bytes(MAGIC + prefix + head)
+    assert house.checkpoints.restore() == 7
+    assert house.checkpoints.saved is not None
+    assert house.checkpoints.saved.time_ns == 10**18
 
 
 def test_a_damaged_one_is_set_aside_and_the_one_before_is_used(

@@ -25,7 +25,8 @@ BEFORE_ALL: Final = -1
 class Saved:
     """The newest checkpoint: up to which record, when (Unix ns), its bytes and seconds.
 
-    `held_seconds` is how long nothing could be received meanwhile.
+    `held_seconds` is how long nothing could be received meanwhile. Both are 0 for one that was
+    restored: it cost this process nothing.
     """
 
     position: int
@@ -53,7 +54,7 @@ class Checkpoints:
         self._arrival_ns = 0
         self._saved_position = BEFORE_ALL
         self.saved: Saved | None = None
-        """The newest one that this process wrote."""
+        """The newest one, whether this process wrote or restored it."""
         self._failing = False
 
     def applied(self, position: int, arrival_ns: int) -> None:
@@ -79,6 +80,13 @@ class Checkpoints:
             self._restore_parts(checkpoint)
             self._position, self._arrival_ns = checkpoint.position, checkpoint.arrival_ns
             self._saved_position = checkpoint.position
+            self.saved = Saved(
+                position=checkpoint.position,
+                time_ns=checkpoint.time_ns,
+                size=checkpoint.size,
+                seconds=0.0,
+                held_seconds=0.0,
+            )
             return checkpoint.position
         return BEFORE_ALL
 
@@ -100,7 +108,10 @@ class Checkpoints:
                     return True
                 states = deque((name, part.state()) for name, part in self._registry.kept().items())
                 held = self._clock.monotonic() - begun
-            pieces = encode_checkpoint(self._version, position, arrival_ns, _let_go(states))
+            time_ns = self._clock.time_ns()
+            pieces = encode_checkpoint(
+                self._version, position, arrival_ns, time_ns, _let_go(states)
+            )
             self._files.write(position, pieces)
         except Exception as error:  # noqa: BLE001 - the records are there all the same
             self._failed(error)
@@ -109,7 +120,7 @@ class Checkpoints:
         self._saved_position = position
         self.saved = Saved(
             position=position,
-            time_ns=self._clock.time_ns(),
+            time_ns=time_ns,
             size=sum(map(len, pieces)),
             seconds=self._clock.monotonic() - begun,
             held_seconds=held,

@@ -79,7 +79,7 @@ def declare_journal(
     journal: WatchedJournal,
     checkpoint: Callable[[], WatchedCheckpoint | None],
 ) -> None:
-    """Show the journal and its newest checkpoint, which is None until this process wrote one."""
+    """Show the journal and its newest checkpoint, which is None while there is none."""
     size = registry.gauge("spanmill_journal_bytes", "What the journal's files take on disk.")
     oldest = registry.gauge(
         "spanmill_journal_oldest_seconds",

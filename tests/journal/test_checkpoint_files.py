@@ -14,7 +14,7 @@ from spanmill.journal.files import Buffer, RealFiles
 
 
 def pieces(position: int) -> list[bytes]:
-    return encode_checkpoint("1", position, 0, [("part", {"position": position})])
+    return encode_checkpoint("1", position, 0, 0, [("part", {"position": position})])
 
 
 def positions(files: CheckpointFiles) -> list[int]:

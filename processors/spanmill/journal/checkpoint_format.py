@@ -45,23 +45,31 @@ class _Head(msgspec.Struct):
     position: int
     arrival_ns: int
     parts: list[_Part]
+    time_ns: int = 0  # the first files of format 1 don't have it
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The states of all kept parts once the record at `position` was applied (-1: before any).
 
-    `arrival_ns` is that of the record; `spanmill` the version that wrote it.
+    `arrival_ns` is that of the record; `spanmill` the version that wrote it; `time_ns` when, Unix
+    time, by the clock of the process; `size` the bytes of the file.
     """
 
     spanmill: str
     position: int
     arrival_ns: int
+    time_ns: int
+    size: int
     states: dict[str, State]
 
 
 def encode_checkpoint(
-    spanmill: str, position: int, arrival_ns: int, states: Iterable[tuple[str, State]]
+    spanmill: str,
+    position: int,
+    arrival_ns: int,
+    time_ns: int,
+    states: Iterable[tuple[str, State]],
 ) -> list[bytes]:
     """The pieces of a checkpoint's file.
 
@@ -77,7 +85,7 @@ def encode_checkpoint(
         parts.append(_Part(name, len(body), google_crc32c.value(body), len(written)))
         bodies.append(body)
         del written
-    head = msgspec.msgpack.encode(_Head(FORMAT, spanmill, position, arrival_ns, parts))
+    head = msgspec.msgpack.encode(_Head(FORMAT, spanmill, position, arrival_ns, parts, time_ns))
     return [MAGIC, _PREFIX.pack(len(head), google_crc32c.value(head)), head, *bodies]
 
 
@@ -101,7 +109,8 @@ def decode_checkpoint(content: bytes) -> Checkpoint:
         except zstandard.ZstdError as error:
             raise CheckpointError(f"the state of {part.name} is damaged: {error}") from error
         states[part.name] = decode_state(written)
-    return Checkpoint(head.spanmill, head.position, head.arrival_ns, states)
+    time_ns = head.time_ns or head.arrival_ns
+    return Checkpoint(head.spanmill, head.position, head.arrival_ns, time_ns, len(content), states)
 
 
 def _head(content: bytes) -> tuple[_Head, int]:

@@ -166,19 +166,21 @@ def state(tmp_path: Path, **settings: object) -> StateConfig:
     return StateConfig.model_validate({"directory": str(tmp_path), **settings})
 
 
+NOW = 1e9
 JOURNAL = """\
 spanmill_journal_bytes 1e6
 spanmill_journal_oldest_seconds 60
 spanmill_journal_refusing 0
 spanmill_journal_damaged_records_total 0
 spanmill_checkpoint_age_seconds 30
+process_start_time_seconds 999990000
 """
 
 
 def journal(change: str, to: str) -> dict[str, Level]:
     assert change in JOURNAL
     text = samples(JOURNAL.replace(change, to))
-    return {f.what: f.level for f in check_journal(text, StateConfig())}
+    return {f.what: f.level for f in check_journal(text, StateConfig(), NOW)}
 
 
 def test_a_journal_that_goes_on_is_well() -> None:
@@ -200,6 +202,31 @@ def test_damage_is_told() -> None:
 
 def test_a_checkpoint_that_is_old_is_told() -> None:
     assert journal("seconds 30", "seconds 3000")["checkpoint"] is Level.WARN
+
+
+def test_a_checkpoint_that_is_old_is_told_also_where_the_start_of_the_process_is_not_known() -> (
+    None
+):
+    old = "age_seconds 30\nprocess_start_time_seconds 999990000", "age_seconds 3000"
+    assert journal(*old)["checkpoint"] is Level.WARN
+
+
+@pytest.mark.parametrize(("started", "level"), [(NOW - 30, Level.OK), (NOW - 400, Level.WARN)])
+def test_after_a_start_an_old_checkpoint_is_told_once_a_newer_one_should_be_there(
+    started: float, level: Level
+) -> None:
+    old = f"age_seconds 3000\nprocess_start_time_seconds {started}"
+    found = journal("age_seconds 30\nprocess_start_time_seconds 999990000", old)
+    assert found["checkpoint"] is level
+
+
+def test_records_without_any_checkpoint_are_told() -> None:
+    assert journal("spanmill_checkpoint_age_seconds 30\n", "")["checkpoint"] is Level.WARN
+
+
+def test_an_empty_journal_needs_no_checkpoint() -> None:
+    empty = samples("spanmill_journal_bytes 1e6\nspanmill_journal_oldest_seconds 0\n")
+    assert [f.what for f in check_journal(empty, StateConfig(), NOW)] == ["journal"]
 
 
 def test_requests_that_fill_the_memory_for_them_are_told() -> None:

@@ -128,7 +128,7 @@ class Visit:
             yield from check_ports(self.config, clock.time_ns() / 1e9)
         yield from check_load(before, now)
         state = StateConfig() if self.config is None else self.config.state
-        yield from check_journal(now, state)
+        yield from check_journal(now, state, clock.time_ns() / 1e9)
         if self.config is not None:
             yield from check_disk(now, state, Path.cwd())
         yield from check_lateness(now)

@@ -40,8 +40,11 @@ def check_load(before: Samples, now: Samples) -> Iterator[Finding]:
         )
 
 
-def check_journal(samples: Samples, state: StateConfig) -> Iterator[Finding]:
-    """Whether it takes records, what it holds, what was damaged, and the newest checkpoint."""
+def check_journal(samples: Samples, state: StateConfig, now: float) -> Iterator[Finding]:
+    """Whether it takes records, what it holds, what was damaged, and the newest checkpoint.
+
+    `now` is in Unix seconds.
+    """
     size = samples.value("spanmill_journal_bytes")
     if size is None:
         return  # durability: memory
@@ -56,7 +59,7 @@ def check_journal(samples: Samples, state: StateConfig) -> Iterator[Finding]:
             f"{damaged:,.0f} records of the journal could not be read since the start",
             "the log names segment and offset: see to the disk",
         )
-    yield from _checkpoint(samples, state)
+    yield from _checkpoint(samples, state, now)
 
 
 def _held(size: float, oldest: float, state: StateConfig) -> Finding:
@@ -67,12 +70,21 @@ def _held(size: float, oldest: float, state: StateConfig) -> Finding:
     return ok("journal", text)
 
 
-def _checkpoint(samples: Samples, state: StateConfig) -> Iterator[Finding]:
+def _checkpoint(samples: Samples, state: StateConfig, now: float) -> Iterator[Finding]:
+    """The age of the newest, once the process has run for long enough to write one itself.
+
+    Before that an old one tells no more than how long the process was away.
+    """
     age = samples.value("spanmill_checkpoint_age_seconds")
+    mend = f"the log says why none is written; a start reads all records since then, {_DOCS}"
     if age is None:
+        if samples.value("spanmill_journal_oldest_seconds"):
+            yield warn("checkpoint", "there is none, and the journal holds records", mend)
         return
     text = f"the newest is {age:,.0f} s old"
-    if age > _CHECKPOINTS_MISSED * state.checkpoint_interval + _CHECKPOINTS_MISSED:
-        yield warn("checkpoint", text, f"the log says why; a start takes longer, {_DOCS}")
+    started = samples.value("process_start_time_seconds")
+    runs = age if started is None else now - started
+    if min(age, runs) > _CHECKPOINTS_MISSED * state.checkpoint_interval + _CHECKPOINTS_MISSED:
+        yield warn("checkpoint", text, mend)
     else:
         yield ok("checkpoint", text)
