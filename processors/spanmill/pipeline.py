@@ -155,6 +155,8 @@ class Pipeline:
                 "metrics": f"{scheme}://{host}:{self._scrape.port}/metrics",
                 "destinations": ",".join(self._config.exporters.otlp_traces) or "none",
                 "metric_destinations": ",".join(self._config.exporters.otlp_metrics) or "none",
+                "durability": self._config.state.durability,
+                "state": self._config.state.directory if self._disk is not None else "none",
             },
         )
 
