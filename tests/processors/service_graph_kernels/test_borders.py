@@ -160,6 +160,26 @@ def test_what_is_taken_over_comes_back_or_is_refused(
     exercised(pairing, data.draw)
 
 
+@pytest.mark.parametrize("more", [-9, -1, 1])
+@pytest.mark.parametrize("column", range(3))
+def test_columns_of_another_length_than_what_is_kept_are_refused(column: int, more: int) -> None:
+    assert PAIRING is not None
+    pairing = PAIRING.Pairing(30, 100, 1)
+    kept = np.zeros((5, 9), np.int64), np.zeros(9, np.int32), np.zeros(9, np.uint8)
+    kept[0][0] = range(9)
+    kept[0][4] = -1
+    wrong = list(kept)
+    wrong[column] = np.zeros((*kept[column].shape[:-1], 9 + more), kept[column].dtype)
+    with pytest.raises(ValueError, match="differ in length"):
+        pairing.take_over(kept, tuple(wrong), 3)
+    with pytest.raises(ValueError, match="differ in length"):
+        pairing.take_over(tuple(wrong), kept, 3)
+    pairing.take_over(kept, kept, 3)
+    for copy in (pairing.copy_spans, pairing.copy_ends):
+        with pytest.raises(ValueError, match="no room"):
+            copy(*wrong)
+
+
 @st.composite
 def batch_columns(draw: st.DrawFn) -> dict[str, Any]:
     """Mostly columns of one batch; now and then one is too long, too short, or has wrong codes."""
