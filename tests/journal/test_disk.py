@@ -147,7 +147,7 @@ def test_a_segment_whose_head_is_lost_is_set_aside_and_the_others_are_read(disk:
     write(journal, payloads)
     end(journal)
     lost = disk.segments()[1]
-    lost.write_bytes(b"\xff" * 4096 + lost.read_bytes()[4096:])
+    lost.write_bytes(b"\xff" * 5000 + lost.read_bytes()[5000:])
     journal = disk.opened()
     assert [record.payload for record in replayed(journal)] == payloads[:5] + payloads[10:]
     assert journal.damaged_records > 0

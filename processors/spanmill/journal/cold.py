@@ -17,6 +17,8 @@ from spanmill.journal.segment_format import BLOCK
 
 COLD_BLOCK: Final = 1 << 20
 _LEVEL: Final = 3
+_FRAME_MARK: Final = b"\x28\xb5\x2f\xfd"
+_LONGEST_FRAME: Final = 2 * COLD_BLOCK
 
 
 class ColdSource:
@@ -57,6 +59,60 @@ class ColdSource:
                 block = bytes(COLD_BLOCK)
             self._number, self._block = number, block
         return self._block
+
+
+def find_blocks(file: Source, limit: int) -> tuple[list[int], int]:
+    """Where the blocks are, up to `limit` of the file, and where the segment ended; by reading all.
+
+    For a segment whose footer is damaged. Of a damaged block only the place is known.
+    """
+    blocks: list[int] = []
+    at, last = BLOCK, 0
+    while at < limit:
+        found = _block_at(file, at, limit)
+        if found is not None:
+            size, last = found
+            blocks.append(at)
+            at += size
+            continue
+        following = _next_block(file, at + 1, limit)
+        if following is None:
+            break
+        blocks.append(at)  # damaged: it reads as zeros
+        at = following
+    blocks.append(at)
+    count = len(blocks) - 1
+    return blocks, BLOCK + (count - 1) * COLD_BLOCK + last if count else BLOCK
+
+
+def _block_at(file: Source, at: int, limit: int) -> tuple[int, int] | None:
+    """The length of the block that begins here, compressed and not; None where none does."""
+    content = file.read(min(_LONGEST_FRAME, limit - at), at)
+    if not content.startswith(_FRAME_MARK):
+        return None
+    inflate = zstandard.ZstdDecompressor(max_window_size=_LONGEST_FRAME).decompressobj()
+    try:
+        block = inflate.decompress(content)
+    except zstandard.ZstdError:
+        return None
+    if not inflate.eof or len(block) > COLD_BLOCK:
+        return None
+    return len(content) - len(inflate.unused_data), len(block)
+
+
+def _next_block(file: Source, at: int, limit: int) -> int | None:
+    while at < limit:
+        content = file.read(min(COLD_BLOCK, limit - at), at)
+        place = content.find(_FRAME_MARK)
+        if place >= 0:
+            if _block_at(file, at + place, limit) is not None:
+                return at + place
+            at += place + 1
+        elif at + len(content) >= limit:
+            break
+        else:
+            at += len(content) - len(_FRAME_MARK) + 1
+    return None
 
 
 def compress_block(content: bytes) -> bytes:

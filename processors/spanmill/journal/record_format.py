@@ -47,6 +47,11 @@ _MetaDecoder: Final = msgspec.msgpack.Decoder(tuple[str, dict[str, int]])
 _meta: Final = msgspec.msgpack.Encoder().encode
 
 crc32c: Final = google_crc32c.value
+_ONES: Final = 0xFFFFFFFF
+_CRC_TABLE: Final = tuple(
+    google_crc32c.extend(byte ^ _ONES, b"\0") ^ _ONES for byte in range(256)
+)  # one step of the sum, by the lowest byte
+_CRC_INDEX: Final = {entry >> 24: index for index, entry in enumerate(_CRC_TABLE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,29 @@ class Header:
             self.payload_bytes,
             payload,
         )
+
+
+def salt_of(content: bytes) -> int | None:
+    """The salt with which the header at the beginning of this has its sum, whatever that is.
+
+    None where there is no mark or not all of it.
+    """
+    if len(content) < HEADER or not content.startswith(MAGIC):
+        return None
+    begin = len(MAGIC)
+    end = HEADER + _FIXED.unpack_from(content, begin + _SUM.size)[2]
+    if len(content) < end:
+        return None
+    return begun_with(_SUM.unpack_from(content, begin)[0], content[begin + _SUM.size : end])
+
+
+def begun_with(total: int, content: bytes) -> int:
+    """What a CRC32C of this content began with, where it came to this: `extend` backwards."""
+    state = total ^ _ONES
+    for byte in reversed(content):
+        index = _CRC_INDEX[state >> 24]
+        state = ((state ^ _CRC_TABLE[index]) & 0xFFFFFF) << 8 | (index ^ byte)
+    return state ^ _ONES
 
 
 def padded(length: int) -> int:

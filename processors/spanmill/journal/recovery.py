@@ -9,9 +9,19 @@ from typing import Final
 
 from spanmill.clock import Clock
 from spanmill.errors import StartError
+from spanmill.journal.cold import ColdSource, find_blocks
+from spanmill.journal.counting import Counted, Gap, count_records
 from spanmill.journal.files import FileSystem
-from spanmill.journal.scan import Damage, scan
-from spanmill.journal.segment import COLD_SUFFIX, FileSource, Segment, first_of
+from spanmill.journal.lost_head import find_head, holds_records
+from spanmill.journal.scan import Source
+from spanmill.journal.segment import (
+    COLD_SUFFIX,
+    SUFFIX,
+    FileSource,
+    Segment,
+    first_of,
+    segment_name,
+)
 from spanmill.journal.segment_format import (
     BLOCK,
     FORMAT,
@@ -20,6 +30,7 @@ from spanmill.journal.segment_format import (
     decode_footer,
     decode_head,
     decode_seal,
+    encode_head,
 )
 from spanmill.journal.segment_writer import SPARE, seal
 
@@ -105,37 +116,88 @@ def _recover_segment(
     (path, file), (first, following) = place, bounds
     size = files.size(file)
     block = files.read(file, BLOCK, 0)
-    head = decode_head(block)
-    if head is None and any(block):
-        aside = path.with_name(path.name + SET_ASIDE)
-        files.rename(path, aside)
-        recovered.damaged += 1
-        _log.error(
-            "a segment of the journal can't be read and was set aside",
-            extra={"segment": str(aside), "reason": "both copies of its head are damaged"},
-        )
-        return None
-    if head is None or head.first != first:  # its file was made ready, but nothing written to it
-        files.remove(path)
-        return None
-    _check_head(path, head, journal_id)
-    segment = Segment(path, head, Footer(first), BLOCK, size)
-    sealed = decode_seal(block, head.salt)
-    if sealed is not None:
-        footer = decode_footer(files.read(file, sealed.footer_bytes, sealed.footer_at), sealed)
-        if footer is not None:
-            segment.footer, segment.end_at, segment.sealed = footer, sealed.end_at, True
-            return segment
+    source = FileSource(files, file)
+    head = decode_head(block, first)
+    if head is not None:
+        _check_head(path, head, journal_id)
+        if head.first != first:
+            right = segment_name(head.first) + ("" if path.suffix == SUFFIX else ".zst")
+            what = f"rename it to {right}, if that is missing, and start again"
+            _set_aside(files, path, f"its head says that it begins at {head.first}", what)
+            recovered.damaged += 1
+            return None
+    segment = Segment(path, head or Head(first, first, 0, journal_id, True), Footer(first))
+    segment.size = size
+    if head is not None and _read_footer(segment, source, block):
+        return segment
+    records: Source = source
+    limit = size
     if segment.cold:
-        raise StartError(
-            f"the footer of {path} is damaged: move that file away to go on without its records"
+        segment.footer.blocks, limit = find_blocks(source, size)
+        records = ColdSource(source, segment.footer.blocks)
+    if head is None:
+        head = find_head(source, block, records, first, journal_id)
+        if head is None:
+            if not any(block) and not segment.cold and not holds_records(source, size):
+                files.remove(path)  # it was made ready, but nothing was written to it
+                return None
+            what = "restore it from a backup and start again, or remove it"
+            _set_aside(files, path, "both copies of its head are damaged", what)
+            recovered.damaged += 1
+            return None
+        segment.head = head
+        _log.error(
+            "the first block of a segment was damaged; it is written again, as its records say",
+            extra={"segment": str(path)},
         )
-    _read_whole(files, segment, file, following, recovered)
-    _write_again(files, file, segment.end_at)
+        files.write(file, [encode_head(head)], 0)
+    elif decode_seal(block, head.salt) is not None:
+        _log.warning(
+            "the footer of a segment is damaged; it is written again, as its records say",
+            extra={"segment": str(path)},
+        )
+    _tell_counted(
+        segment,
+        count_records(segment, records, limit, following, payloads=True),
+        following,
+        recovered,
+    )
+    if segment.cold:
+        segment.end_at = limit
+    else:
+        _write_again(files, file, segment.end_at)
     if following is None and not head.synced:
         segment.footer.end += _UNSYNCED_AT_MOST
-    seal(files, segment, file, shrink=True)
+    blocks = segment.footer.blocks
+    seal(files, segment, file, shrink=True, footer_at=blocks[-1] if blocks else None)
     return segment
+
+
+def _read_footer(segment: Segment, file: Source, block: bytes) -> bool:
+    """Whether a segment is sealed, and its footer intact; then it is known without reading it."""
+    sealed = decode_seal(block, segment.head.salt)
+    if sealed is None:
+        return False
+    footer = decode_footer(file.read(sealed.footer_bytes, sealed.footer_at), sealed)
+    if footer is None:
+        return False
+    segment.footer, segment.end_at, segment.sealed = footer, sealed.end_at, True
+    return True
+
+
+def _set_aside(files: FileSystem, path: Path, reason: str, what_to_do: str) -> None:
+    """Give a segment that can't be used another name: nothing that holds records is removed."""
+    taken = set(files.names(path.parent))
+    name = path.name + SET_ASIDE
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{path.name}{SET_ASIDE}-{number}"
+    files.rename(path, path.with_name(name))
+    _log.error(
+        "a segment of the journal can't be read and was set aside",
+        extra={"segment": str(path.with_name(name)), "reason": reason, "what_to_do": what_to_do},
+    )
 
 
 def _check_head(path: Path, head: Head, journal_id: bytes) -> None:
@@ -150,44 +212,14 @@ def _check_head(path: Path, head: Head, journal_id: bytes) -> None:
         )
 
 
-def _read_whole(
-    files: FileSystem, segment: Segment, file: int, following: int | None, recovered: Recovered
+def _tell_counted(
+    segment: Segment, counted: Counted, following: int | None, recovered: Recovered
 ) -> None:
-    """Count the records of a segment that isn't sealed.
-
-    Those at or above the following segment's first position are void: they were refused.
-    """
-    footer = segment.footer
-    gaps: list[_Gap] = []
-    damage_at: int | None = None
-    durable = 0
-    source = FileSource(files, file)
-    for found in scan(source, segment.head.salt, BLOCK, segment.size, payloads=True):
-        if isinstance(found, Damage):
-            damage_at = found.at if damage_at is None else damage_at
-            continue
-        header = found.header
-        if header.position < footer.end or (following is not None and header.position >= following):
-            break
-        if damage_at is not None or header.position > footer.end:
-            offset = segment.end_at if damage_at is None else damage_at
-            gaps.append(_Gap(footer.end, header.position, offset, found.at))
-            damage_at = None
-        footer.take(
-            header.position,
-            header.arrival_ns,
-            signal=header.signal,
-            items=header.items,
-            payload_bytes=0 if header.duplicate else header.payload_bytes,
-            at=found.at,
-        )
-        segment.end_at = found.at + header.length
-        durable = max(durable, header.durable)
-    for gap in gaps:
+    for gap in counted.gaps:
         if gap.end_at > gap.at:
-            footer.holes.append((gap.at, gap.end_at))
-        recovered.damaged += _tell(segment, gap, gap.first < durable)
-    if damage_at is not None and following is None:
+            segment.footer.holes.append((gap.at, gap.end_at))
+        recovered.damaged += _tell(segment, gap, gap.first < counted.durable)
+    if counted.unfinished_at is not None and following is None:
         _log.info(
             "the journal ends with a write that was not finished; nobody was told it was taken",
             extra={"segment": str(segment.path), "offset": segment.end_at},
@@ -204,17 +236,7 @@ def _write_again(files: FileSystem, file: int, end_at: int) -> None:
         files.write(file, [files.read(file, min(_AT_ONCE, end_at - at), at)], at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """The positions from `first` up to `end` are not intact, in these bytes."""
-
-    first: int
-    end: int
-    at: int
-    end_at: int
-
-
-def _tell(segment: Segment, gap: _Gap, synced: bool) -> int:
+def _tell(segment: Segment, gap: Gap, synced: bool) -> int:
     """Say what can't be read; the number of records that somebody had been told were taken."""
     fields = {
         "segment": str(segment.path),

@@ -24,7 +24,7 @@ import google_crc32c
 import msgspec
 
 from spanmill.journal.log import Signal
-from spanmill.journal.record_format import crc32c
+from spanmill.journal.record_format import begun_with, crc32c
 
 FORMAT: Final = 1
 BLOCK: Final = 4096
@@ -139,14 +139,18 @@ def encode_head(head: Head) -> bytes:
     return bytes(block)
 
 
-def decode_head(block: bytes) -> Head | None:
-    """What a segment's first block says, or None where that can't be read."""
+def decode_head(block: bytes, first: int | None = None) -> Head | None:
+    """What a segment's first block says, or None where that can't be read.
+
+    Where its two copies differ, the one that has this first position counts.
+    """
+    heads: list[Head] = []
     for at in _HEADS_AT:
         body = _intact(block, at, _HEAD_MARK, _HEAD.size)
         if body is not None:
-            version, first, after, salt, flags, journal_id = _HEAD.unpack(body)
-            return Head(first, after, salt, journal_id, not flags & _WRITTEN, version)
-    return None
+            version, position, after, salt, flags, journal_id = _HEAD.unpack(body)
+            heads.append(Head(position, after, salt, journal_id, not flags & _WRITTEN, version))
+    return next((head for head in heads if head.first == first), heads[0] if heads else None)
 
 
 def encode_seal(seal: Seal, salt: int) -> list[tuple[int, bytes]]:
@@ -163,6 +167,18 @@ def decode_seal(block: bytes, salt: int) -> Seal | None:
         if body is not None:
             return Seal(*_SEAL.unpack(body))
     return None
+
+
+def unsalted_seals(block: bytes) -> list[tuple[Seal, int]]:
+    """What may be a seal, where the salt isn't known, each with the salt that it would have."""
+    found = []
+    for at in _SEALS_AT:
+        sum_at = at + len(_SEAL_MARK)
+        body = block[sum_at + _SUM.size : sum_at + _SUM.size + _SEAL.size]
+        if block.startswith(_SEAL_MARK, at) and len(body) == _SEAL.size:
+            salt = begun_with(_SUM.unpack_from(block, sum_at)[0], body)
+            found.append((Seal(*_SEAL.unpack(body)), salt))
+    return found
 
 
 def encode_footer(footer: Footer) -> bytes:

@@ -125,6 +125,8 @@ class SegmentWriter:
                 return False
         target = self._spare_path()
         self._files.rename(path, target)
+        # Nothing is written over what may still have its old name after a power cut.
+        self._files.sync_folder(target.parent)
         file = self._files.open(target)
         size = self._files.size(file)
         if size < self._settings.segment_bytes:
@@ -258,6 +260,7 @@ class SegmentWriter:
         target = settings.folder / segment_name(head.first)
         try:
             self._files.write(file, [encode_head(head)], 0)
+            self._files.sync(file)  # a file with a segment's name has the head of that one
             self._files.rename(path, target)
             self._files.sync_folder(settings.folder)
         except OSError:
@@ -305,19 +308,22 @@ class SegmentWriter:
         return self._settings.folder / f"{SPARE}{self._spare_number}"
 
 
-def seal(files: FileSystem, segment: Segment, file: int, *, shrink: bool) -> None:
+def seal(
+    files: FileSystem, segment: Segment, file: int, *, shrink: bool, footer_at: int | None = None
+) -> None:
     """Write the footer, so that a start needn't read the segment; the file stays open.
 
-    With `shrink` the room behind it is given back. Raises OSError; then it isn't sealed.
+    It is written behind the records, or where `footer_at` says. With `shrink` the room behind it
+    is given back. Raises OSError; then it isn't sealed.
     """
     footer = encode_footer(segment.footer)
-    end_at = segment.end_at
-    files.write(file, [footer], end_at)
-    sealed = Seal(end_at, end_at, len(footer), crc32c(footer))
-    for at, content in encode_seal(sealed, segment.head.salt):
-        files.write(file, [content], at)
+    at = segment.end_at if footer_at is None else footer_at
+    files.write(file, [footer], at)
+    sealed = Seal(segment.end_at, at, len(footer), crc32c(footer))
+    for place, content in encode_seal(sealed, segment.head.salt):
+        files.write(file, [content], place)
     if shrink:
-        files.truncate(file, end_at + len(footer))
-        segment.size = end_at + len(footer)
+        files.truncate(file, at + len(footer))
+        segment.size = at + len(footer)
     files.sync(file)
     segment.sealed = True

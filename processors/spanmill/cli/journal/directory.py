@@ -12,6 +12,7 @@ from typing import Final
 from spanmill.errors import CheckpointError, StartError
 from spanmill.journal.checkpoint_files import CheckpointFiles
 from spanmill.journal.cold import ColdSource
+from spanmill.journal.counting import count_records
 from spanmill.journal.cursor_log import CursorEntry, read_last_entry
 from spanmill.journal.cursor_opening import SUFFIX, name_of
 from spanmill.journal.dead_letters import DeadLetter, letter_files, read_letters
@@ -182,35 +183,12 @@ class StateDirectory:
             elif segment.cold:
                 seen.segment, seen.problem = None, "its footer is damaged"
             else:
-                _count(seen, segment, source, following, verify=verify)
+                # A process may be writing to it: what no record follows was not finished.
+                size = segment.size
+                counted = count_records(segment, source, size, following, payloads=verify)
+                seen.damage = counted.damage
         finally:
             self._files.close(file)
-
-
-def _count(
-    seen: SeenSegment, segment: Segment, source: Source, following: int | None, *, verify: bool
-) -> None:
-    """Count the records of a segment that isn't sealed; a process may be writing to it."""
-    footer = segment.footer
-    damage: list[Damage] = []
-    for found in scan(source, segment.head.salt, BLOCK, segment.size, payloads=verify):
-        if isinstance(found, Damage):
-            damage.append(found)
-            continue
-        header = found.header
-        if header.position < footer.end or (following is not None and header.position >= following):
-            break
-        seen.damage += damage  # what no record follows was not finished
-        damage.clear()
-        footer.take(
-            header.position,
-            header.arrival_ns,
-            signal=header.signal,
-            items=header.items,
-            payload_bytes=0 if header.duplicate else header.payload_bytes,
-            at=found.at,
-        )
-        segment.end_at = found.at + header.length
 
 
 def _tell_damage(segment: Segment, damage: Damage) -> None:
