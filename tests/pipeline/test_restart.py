@@ -212,3 +212,22 @@ def test_a_directory_that_is_held_ends_the_start_with_a_sentence(
     begin(tmp_path / "state")
     with pytest.raises(StartError, match=r"is held by process \d+: stop that one, or give"):
         begin(tmp_path / "state")
+
+
+def test_the_age_of_the_checkpoint_is_told_also_where_no_new_one_can_be_written(
+    begin: Begin, tmp_path: Path, astronomy_requests: list[bytes]
+) -> None:
+    first = begin(tmp_path / "state")
+    feed(first, astronomy_requests[:5])
+    first.pipeline.stop()
+    (tmp_path / "state" / "checkpoints" / "checkpoint.unfinished").unlink(missing_ok=True)
+    (tmp_path / "state" / "checkpoints" / "checkpoint.unfinished").mkdir()
+    second = begin(tmp_path / "state")
+    feed(second, astronomy_requests[5:10])
+    recovery = second.pipeline._recovery
+    assert recovery is not None
+    recovery.save()
+    found = second.scrape()
+    assert found["spanmill_checkpoint_age_seconds", frozenset()] > 0
+    assert found["spanmill_checkpoint_bytes", frozenset()] > 0
+    assert found["spanmill_checkpoint_duration_seconds", frozenset()] == 0
