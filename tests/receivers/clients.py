@@ -58,8 +58,9 @@ class GrpcClient:
 
     transport: Transport = "grpc"
 
-    def __init__(self, port: int, signal: SentSignal = TRACES) -> None:
+    def __init__(self, port: int, signal: SentSignal = TRACES, *, timeout: float = TIMEOUT) -> None:
         self.signal = signal
+        self.timeout = timeout
         # Without a channel argument of its own, channels to one address share a connection.
         self.channel = grpc.insecure_channel(
             f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)]
@@ -74,7 +75,9 @@ class GrpcClient:
         """Send a request and wait for its answer."""
         compression = grpc.Compression.Gzip if compressed else grpc.Compression.NoCompression
         try:
-            response, call = self.export.with_call(body, timeout=TIMEOUT, compression=compression)
+            response, call = self.export.with_call(
+                body, timeout=self.timeout, compression=compression
+            )
         except grpc.RpcError as error:
             return refused_by_grpc(error)
         headers = {key: str(value) for key, value in call.initial_metadata()}
@@ -88,11 +91,18 @@ class GrpcClient:
 class HttpClient:
     """OTLP over HTTP on one kept-alive connection."""
 
-    def __init__(self, port: int, media_type: str, signal: SentSignal = TRACES) -> None:
+    def __init__(
+        self,
+        port: int,
+        media_type: str,
+        signal: SentSignal = TRACES,
+        *,
+        timeout: float = TIMEOUT,
+    ) -> None:
         self.signal = signal
         self.transport: Transport = "http-json" if media_type == JSON else "http-protobuf"
         self.media_type = media_type
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
     def send(self, body: bytes, *, compressed: bool = False) -> Answer:
         """Send a request, given in protobuf, in this client's encoding."""

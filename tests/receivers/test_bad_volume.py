@@ -17,6 +17,9 @@ from receivers.separate_processor import SeparateProcessor
 from spans.generated import field
 
 MILLION = 1_000_000
+PATIENCE = 120.0
+"""Seconds to an answer. A million attributes take some 5 of one core: in JSON 2 to read them and
+3 to count and compare them; other processes on the machine may make that many times as long."""
 JSON_METRIC = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[%s]}]}]}'
 
 
@@ -31,8 +34,9 @@ def processor(tmp_path: Path) -> Iterator[SeparateProcessor]:
 def connect(processor: SeparateProcessor, transport: str, signal: SentSignal) -> Client:
     port = processor.port(transport)
     if transport == "grpc":
-        return GrpcClient(port, signal)
-    return HttpClient(port, JSON if transport == "http-json" else PROTOBUF, signal)
+        return GrpcClient(port, signal, timeout=PATIENCE)
+    media_type = JSON if transport == "http-json" else PROTOBUF
+    return HttpClient(port, media_type, signal, timeout=PATIENCE)
 
 
 def growth(

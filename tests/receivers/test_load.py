@@ -168,6 +168,7 @@ def many_calls(processor: SeparateProcessor) -> None:
                 connection.begin(framed(b"x" * 100, length=5_000_000))
 
 
+SILENT_CONNECTIONS = "silent connections"
 ATTACKS: dict[str, Attack] = {
     "large bodies over gRPC": lambda p: over_grpc(p, lambda: fresh(field(1000, bytes(6 * MIB)))),
     "large bodies over HTTP": lambda p: over_http(
@@ -190,17 +191,17 @@ ATTACKS: dict[str, Attack] = {
     "JSON of empty objects": lambda p: over_http(p, lambda: JSON_OBJECTS, JSON),
     "slow bodies": slow_bodies,
     "calls without a message": many_calls,
-    "silent connections": silent_connections,
+    SILENT_CONNECTIONS: silent_connections,
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("name", ATTACKS)
 def test_bad_input_33_in_512_mib_no_load_ends_the_process(
-    processor: SeparateProcessor, attack: Attack, eventually: Eventually
+    processor: SeparateProcessor, name: str, eventually: Eventually
 ) -> None:
     peak = 0
     with Neighbour(processor) as neighbour:
-        attacking = threading.Thread(target=attack, args=(processor,))
+        attacking = threading.Thread(target=ATTACKS[name], args=(processor,))
         attacking.start()
         while attacking.is_alive():
             attacking.join(0.01)
@@ -209,8 +210,10 @@ def test_bad_input_33_in_512_mib_no_load_ends_the_process(
     print(f"{peak // MIB} MiB of data; the neighbour: {dict(neighbour.outcomes)}")
 
     assert processor.alive
-    # Reset: a thousand younger connections came before its request did.
-    assert set(neighbour.outcomes) <= {200, 503, "ConnectionResetError"}
+    expected: set[str | int] = {200, 503}
+    if name == SILENT_CONNECTIONS:  # a thousand younger connections came before its request did
+        expected.add("ConnectionResetError")
+    assert set(neighbour.outcomes) <= expected
     assert neighbour.outcomes[200] > 0
     assert processor.peak_resident_bytes < LIMIT
     eventually(lambda: taken_over(processor, "grpc"), "gRPC goes on")
