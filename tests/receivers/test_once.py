@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from concurrent.futures import Future
 
 import numpy as np
@@ -180,3 +181,21 @@ def test_the_journals_seed_is_taken_before_anything_is_known() -> None:
     requests.reseed(SEED)
 
     assert requests.key(Signal.TRACES, "c", b"x") == once().key(Signal.TRACES, "c", b"x")
+
+
+@pytest.mark.parametrize(("rejected", "most"), [({}, 254), ({"bad_id": 3}, 574)])
+def test_the_memory_for_each_request_is_what_the_documentation_says(
+    rejected: dict[str, int], most: int
+) -> None:
+    """Beyond `max_requests` too, when the tables are rebuilt with what has gone still in them."""
+    count = 1 << 13
+    once = Once(10**18, count, b"seed")
+    tracemalloc.start()
+    try:
+        for n in range(count * 5 // 2):
+            key = n.to_bytes(16, "big")
+            once.applied(key, 1000 + n, dict(rejected), 10**18 + n * 10**6)
+        highest = tracemalloc.get_traced_memory()[1] / count
+    finally:
+        tracemalloc.stop()
+    assert most * 0.9 < highest < most + 1

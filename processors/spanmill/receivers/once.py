@@ -51,8 +51,8 @@ class Once:
 
     `applied` is called for every record, in the journal's order, when it is applied and when it
     is replayed; what is known then depends on the records alone. The others may be called from
-    any thread. Memory: 250 bytes a request that was taken whole (`max_requests` of them at the
-    most, and none that is older than the window once the next is applied), about 500 where a part
+    any thread. Memory: up to 254 bytes a request that was taken whole (`max_requests` of them at
+    the most, and none that is older than the window once the next is applied), 574 where a part
     of it was rejected; and one entry for each request that is being taken.
     """
 
