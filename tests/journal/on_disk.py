@@ -25,7 +25,7 @@ class SaidFollower:
         self.name = settings.name
         self.outcomes: Mapping[str, int] = {}
         self.created_ns = 0
-        self.resumed = False
+        self.resumed = self.forgotten = False
         self.queued_items = 0
         self.queued_bytes = 0
         self.needs_from = 0

@@ -143,7 +143,7 @@ def test_a_backlog_over_its_bound_loses_its_oldest_unread_records(
     cursor.sync()
     assert sum(expired) == 2 + 4
     assert cursor.outcomes == {"expired": 6}
-    assert "records expired before their destination took them" in caplog.text
+    assert "more waited than max_backlog" in caplog.text
     cursor.acknowledge(read, {})
     assert [record.items for record in drain(cursor)] == [8, 16]
 
@@ -167,7 +167,9 @@ def test_a_required_destination_loses_nothing(followed: Followed) -> None:
     assert positions(drain(cursor)) == [0, 1]
 
 
-def test_the_journal_may_give_up_old_records_but_those_that_were_read(followed: Followed) -> None:
+def test_the_journal_may_give_up_old_records_but_those_that_were_read(
+    followed: Followed, caplog: pytest.LogCaptureFixture
+) -> None:
     expired: list[int] = []
     cursor = followed.cursor(traces(), expired.append)
     for n in range(6):
@@ -176,12 +178,15 @@ def test_the_journal_may_give_up_old_records_but_those_that_were_read(followed: 
     with followed.books:
         cursor.expire(4)
     assert expired == [2 + 3]
+    assert "older than state.max_age, or the journal was at state.max_bytes" in caplog.text
     cursor.acknowledge(read, {"delivered": 1})
     assert positions(drain(cursor)) == [4, 5]
     assert cursor.queued_items == 0
 
 
-def test_records_that_are_gone_expire_once_it_gets_there(followed: Followed) -> None:
+def test_records_that_are_gone_expire_once_it_gets_there(
+    followed: Followed, caplog: pytest.LogCaptureFixture
+) -> None:
     expired: list[int] = []
     followed.cursor(traces(), expired.append)
     for n in range(4):
@@ -192,6 +197,8 @@ def test_records_that_are_gone_expire_once_it_gets_there(followed: Followed) -> 
     assert positions(drain(cursor)) == [0, 2]
     assert cursor.read(1, 0) == []
     assert (sum(expired), cursor.queued_items, cursor.queued_bytes) == (1 + 3, 0, 0)
+    assert "they are damaged, or their file is gone" in caplog.text
+    assert "max_backlog" not in caplog.text
     assert cursor.outcomes == {"delivered": 2, "expired": 4}
 
 

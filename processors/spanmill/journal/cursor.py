@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from spanmill.errors import JournalError, StartError
 from spanmill.journal.cursor_log import CursorEntry, CursorLog
+from spanmill.journal.cursor_losses import CursorLosses, Loss
 from spanmill.journal.cursor_opening import cursor_path, find_place
 from spanmill.journal.cursor_position import CursorPosition
 from spanmill.journal.cursor_reader import CursorReader, is_for
@@ -53,7 +54,7 @@ class DiskCursor:
         self.name: Final = settings.name
         self.outcomes: Counter[str] = Counter()
         self.created_ns = 0
-        self.resumed = False
+        self.resumed = self.forgotten = False
         self.needs_from = 0
         self._expired = expired
         self._files = place.files
@@ -74,8 +75,8 @@ class DiskCursor:
         self._fault: OSError | None = None  # why the latest entry isn't in the file
         self._unsynced = False
         self._distrusted = False  # the file is to be written anew
-        self._told_at = self._unreadable_told_at = -math.inf
-        self._untold = 0
+        self._losses = CursorLosses(settings, place.clock)
+        self._unreadable_told_at = -math.inf
 
     @property
     def queued_items(self) -> int:
@@ -91,7 +92,7 @@ class DiskCursor:
         """Read where it stood; StartError where its file can't be read or written."""
         try:
             found = find_place(self._files, self._log.path, self.settings, self._stored)
-            self.resumed = found.resumed
+            self.resumed, self.forgotten = found.resumed, found.forgotten
             self._place = found.position
             self._end = self._stored.end
             self.outcomes = Counter(found.outcomes)
@@ -186,7 +187,7 @@ class DiskCursor:
                 waiting = self._stored.backlog(self.settings.signal, begin, end)
                 items += waiting.items
                 size += waiting.bytes
-            self._give_up(below, items, size)
+            self._give_up(below, items, size, Loss.RETENTION)
 
     def sync(self) -> None:
         """Cut the backlog to its bound, and make durable what was told; raises OSError."""
@@ -261,7 +262,7 @@ class DiskCursor:
             below, items, size = self._oldest(begin, end, over)
             with self._books, self._ready:
                 if self._place.unread(self._end)[0] == begin:  # or some were read meanwhile
-                    self._give_up(below, items, size)
+                    self._give_up(below, items, size, Loss.BACKLOG)
 
     def _oldest(self, begin: int, end: int, enough: int) -> tuple[int, int, int]:
         """Where the oldest records of so many bytes end, their items and their bytes."""
@@ -277,7 +278,7 @@ class DiskCursor:
             below = record.position + 1
         return end, items, size
 
-    def _give_up(self, below: int, items: int, size: int) -> None:
+    def _give_up(self, below: int, items: int, size: int, loss: Loss) -> None:
         """The unread records below this position expire; both locks are held."""
         self._place.skip(below)
         if self._place.has_read_all(self._end):  # what the journal lost besides goes with it
@@ -290,7 +291,7 @@ class DiskCursor:
         self._unread_bytes -= size
         if items > 0:
             self._expired(items)
-            self._tell_expired(items)
+            self._losses.tell(loss, items, self.queued_bytes)
 
     def _is_gone(self) -> bool:
         """Whether records that were counted are not there: they were damaged, or removed."""
@@ -301,25 +302,7 @@ class DiskCursor:
     def _give_up_what_is_gone(self) -> None:
         with self._books, self._ready:
             if self._is_gone():
-                self._give_up(self._place.next, 0, 0)
-
-    def _tell_expired(self, items: int) -> None:
-        """At most once a minute: what this destination will never get."""
-        self._untold += items
-        now = self._clock.monotonic()
-        if now - self._told_at < _TOLD_EVERY_SECONDS:
-            return
-        _log.error(
-            "records expired before their destination took them",
-            extra={
-                "destination": self.name,
-                "signal": self.settings.signal.value,
-                "expired_items": self._untold,
-                "queued_bytes": self.queued_bytes,
-                "max_backlog": self.settings.max_backlog,
-            },
-        )
-        self._told_at, self._untold = now, 0
+                self._give_up(self._place.next, 0, 0, Loss.DAMAGE)
 
     def _rest_after(self, error: Exception) -> None:
         """The disk doesn't give the records: they stay queued, and are asked for again."""

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from spanmill.journal.cursor_log import CursorEntry, read_last_entry
 from spanmill.journal.cursor_position import CursorPosition
-from spanmill.journal.files import FileSystem
+from spanmill.journal.files import FileSystem, make_folders
 from spanmill.journal.log import CursorSettings
 from spanmill.journal.stored import StoredRecords
 
@@ -26,13 +26,15 @@ _LONGEST_NAME: Final = 200  # of 255 bytes that file systems allow
 class Found:
     """Where a cursor stands at its opening; `created_ns` is 0 where its counts begin now.
 
-    `resumed` says that its file was there and could be read.
+    `resumed` says that its file was there and could be read, `forgotten` that it was there and
+    could not.
     """
 
     position: CursorPosition
     outcomes: Mapping[str, int]
     created_ns: int
     resumed: bool
+    forgotten: bool = False
 
 
 def cursor_path(folder: Path, settings: CursorSettings) -> Path:
@@ -57,7 +59,7 @@ def find_place(
     One whose file is unreadable begins with the oldest record that is there. Raises OSError.
     """
     whose = {"destination": settings.name, "signal": settings.signal.value}
-    files.make_folder(path.parent)
+    make_folders(files, path.parent)
     try:
         entry, is_damaged = read_last_entry(files, path)
     except FileNotFoundError:
@@ -68,7 +70,7 @@ def find_place(
             "there: it may get records twice",
             extra={**whose, "file": str(path), "position": stored.first},
         )
-        return Found(CursorPosition(stored.first), {}, 0, resumed=False)
+        return Found(CursorPosition(stored.first), {}, 0, resumed=False, forgotten=True)
     if is_damaged:
         _log.warning(
             "the end of a destination's file is damaged, it goes on from the entry before: it may "

@@ -155,6 +155,11 @@ class Cursor(Protocol):
         ...
 
     @property
+    def forgotten(self) -> bool:
+        """Whether it was told of a place before this process that can't be read any more."""
+        ...
+
+    @property
     def queued_items(self) -> int:
         """Items of the records that are neither acknowledged nor expired."""
         ...

@@ -92,7 +92,7 @@ class _MemoryCursor:
         self.name: Final = settings.name
         self.outcomes: Counter[str] = Counter()
         self.created_ns = 0
-        self.resumed = False
+        self.resumed = self.forgotten = False
         self._signal = settings.signal
         self._max_bytes = settings.max_backlog
         self._expired = expired

@@ -11,6 +11,7 @@ from spanmill.exporters.otlp.destination import OtlpDestination
 from spanmill.exporters.otlp.factory import build_destination
 from spanmill.exporters.otlp.settings import DestinationSettings
 from spanmill.exporters.otlp.signals import TRACES, OtlpSignal
+from spanmill.journal.dead_letters import DeadLetters
 from spanmill.journal.log import Entry, Record
 from spanmill.journal.memory import MemoryJournal
 from spanmill.series.registry import Registry
@@ -34,7 +35,10 @@ class House:
         self._rng = random.Random(seed)
         self._destinations: list[OtlpDestination] = []
 
-    def destination(self, settings: DestinationSettings) -> OtlpDestination:
+    def destination(
+        self, settings: DestinationSettings, dead_letters: DeadLetters | None = None
+    ) -> OtlpDestination:
+        """With `dead_letters` it behaves as with a journal on disk."""
         destination = build_destination(
             settings,
             self.journal,
@@ -42,6 +46,7 @@ class House:
             self.registry,
             clock=self.clock,
             rng=self._rng,
+            dead_letters=dead_letters,
         )
         self._destinations.append(destination)
         self.settings.append(settings)

@@ -257,6 +257,21 @@ def test_what_a_full_queue_drops_is_counted_and_said_once(
     assert fields(caplog, BACK)["expired_spans"] == 20
 
 
+def test_what_is_in_hand_is_at_most_half_of_a_small_backlog(
+    house: House, http_peer: HttpPeer, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    http_peer.otherwise = lambda body: Answer(503)
+    house.open(settings_for(http_peer.port, max_backlog=MIB, retry=NEVER))
+    house.accept(request_of("0"), 1)
+    eventually(lambda: LOST in messages(caplog), "it is lost")
+    for n in range(1, 11):
+        house.accept(request_of(f"{n}", padding=90 * KIB), 1)
+    http_peer.otherwise = lambda body: Answer()
+    house.close()
+    assert max(len(body) for body in http_peer.taken) <= MIB // 2
+    assert taken_names(http_peer) == [f"{n}" for n in range(11)]
+
+
 def test_a_record_that_breaks_the_destination_expires_once_the_queue_is_full(
     house: House, http_peer: HttpPeer, eventually: Eventually
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from exporters.otlp.peers import (
 )
 from exporters.otlp.requests import request_of
 from exporters.otlp.settings_for import NEVER, settings_for
+from spanmill.journal.dead_letters import DeadLetters
+from spanmill.journal.files import RealFiles
 from waiting import Eventually
 
 
@@ -68,6 +71,48 @@ def test_stopping_gives_up_at_the_deadline(
     flushed = destination.stop(time.monotonic() + 0.2)
     assert (flushed.items, flushed.left) == (0, 2)
     assert house.outcomes() == {"queued": 2}
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_what_is_on_disk_is_not_waited_for_where_the_destination_fails(
+    http_peer: HttpPeer, eventually: Eventually, tmp_path: Path, is_lost: bool
+) -> None:
+    house = House("tempo")
+    letters = DeadLetters(RealFiles(), tmp_path, house.clock, max_bytes=1 << 20, max_age=3600)
+    destination = house.destination(settings_for(http_peer.port, retry=NEVER), letters)
+    house.open()
+    if is_lost:
+        http_peer.otherwise = lambda body: Answer(503)
+        house.accept(request_of("a", "b"), 2)
+        eventually(lambda: destination._outbox._outage.lasts, "it is lost")
+        house.journal.close()
+        seen = len(http_peer.seen)
+    else:
+        http_peer.otherwise = lambda body: Hang()
+        house.accept(request_of("a", "b"), 2)
+        eventually(lambda: http_peer.seen, "a request is in flight")
+        house.journal.close()
+        destination.begin_stop(time.monotonic() + 1000)
+        http_peer.close()
+        seen = len(http_peer.seen)
+    flushed = destination.stop(time.monotonic() + 1000)  # it would last that long
+    assert (flushed.items, flushed.left) == (0, 2)
+    assert len(http_peer.seen) == seen
+    assert house.outcomes() == {"queued": 2}
+
+
+def test_what_is_on_disk_is_flushed_to_a_destination_that_answers(
+    http_peer: HttpPeer, tmp_path: Path
+) -> None:
+    house = House("tempo")
+    letters = DeadLetters(RealFiles(), tmp_path, house.clock, max_bytes=1 << 20, max_age=3600)
+    destination = house.destination(settings_for(http_peer.port), letters)
+    house.open()
+    for n in range(300):
+        house.accept(request_of(f"{n}"), 1)
+    house.journal.close()
+    assert destination.stop(time.monotonic() + 20).left == 0
+    assert house.outcomes() == {"delivered": 300}
 
 
 def test_stopping_ends_a_grpc_request_in_flight_at_the_deadline(

@@ -119,6 +119,24 @@ def test_what_is_gone_when_a_destination_returns_has_expired(
     assert process.outcomes() == {"expired": 6}
 
 
+def test_what_is_gone_for_a_destination_whose_file_is_damaged_is_not_called_new(
+    followed: Followed, caplog: pytest.LogCaptureFixture
+) -> None:
+    cursor = followed.cursor(traces(), ignore)
+    for _ in range(4):
+        followed.append(b"x", 3)
+    cursor.acknowledge(cursor.read(1, 0), {"delivered": 3})
+    (file,) = followed.folder.iterdir()
+    followed.crash()
+    file.write_bytes(b"rubbish" * 1000)
+    followed.stored.lose(0)
+    caplog.set_level("INFO")
+    process, _ = restarted(followed, 12)
+    assert process.outcomes() == {"filtered_for_it": 3}
+    assert "a new destination" not in caplog.text
+    assert "whether a destination got its spans that are gone" in caplog.text
+
+
 def test_the_books_balance_when_the_accepted_were_lost(followed: Followed) -> None:
     cursor = followed.cursor(traces(), ignore)
     for _ in range(4):

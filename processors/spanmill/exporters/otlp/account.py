@@ -62,8 +62,10 @@ class Account:
 
         What was accepted and is neither queued nor in an outcome was gone before a destination
         that was away came back (expired), or arrived before a new one was there
-        (filtered_for_it). Where less was accepted than the cursor says, the accepted were lost
-        with the checkpoints: then the outcomes begin anew as well, at what is accounted for.
+        (filtered_for_it). Where a new one's file was there and can't be read, what is gone may have
+        been delivered or not (filtered_for_it). Where less was accepted than the cursor says, the
+        accepted were lost with the checkpoints: then the outcomes begin anew as well, at what is
+        accounted for.
         """
         with self._books:
             outcomes = Counter(cursor.outcomes)
@@ -71,17 +73,17 @@ class Account:
             missing = accepted - outcomes.total() - cursor.queued_items
             if missing:
                 created = cursor.created_ns if missing > 0 else now_ns
-                self._balance(outcomes, missing, resumed=cursor.resumed)
+                self._balance(cursor, outcomes, missing)
                 cursor.restate(outcomes, created)
             for outcome in EXPORT_OUTCOMES:
                 if cursor.created_ns:
                     labels = (self.name, outcome)
                     self._items.exported.resume(outcomes[outcome], cursor.created_ns, *labels)
 
-    def _balance(self, outcomes: Counter[str], missing: int, *, resumed: bool) -> None:
+    def _balance(self, cursor: Cursor, outcomes: Counter[str], missing: int) -> None:
         whose = {"destination": self.name, "signal": self.signal.name}
         items = self.signal.items
-        if missing > 0 and resumed:
+        if missing > 0 and cursor.resumed:
             outcomes[EXPIRED] += missing
             _log.error(
                 f"{items} were gone before their destination came back",
@@ -89,10 +91,17 @@ class Account:
             )
         elif missing > 0:
             outcomes[FILTERED] += missing
-            _log.info(
-                f"a new destination gets no {items} that came before it",
-                extra={**whose, "filtered_items": missing},
-            )
+            if cursor.forgotten:
+                _log.warning(
+                    f"whether a destination got its {items} that are gone from the journal isn't "
+                    "known any more",
+                    extra={**whose, "filtered_items": missing},
+                )
+            else:
+                _log.info(
+                    f"a new destination gets no {items} that came before it",
+                    extra={**whose, "filtered_items": missing},
+                )
         else:
             _log.warning(
                 f"fewer {items} are known than the destination got, its counters begin anew",

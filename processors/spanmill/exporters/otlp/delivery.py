@@ -84,6 +84,8 @@ class Delivery:
         notices: Notices,
         max_request_bytes: int,
         letters: Letters | None = None,
+        *,
+        max_joined_bytes: int = JOIN_BYTES,
     ) -> None:
         """`letters` keeps what is given up, if that is to be kept."""
         self._cursor = cursor
@@ -93,7 +95,8 @@ class Delivery:
         self._signal = account.signal
         self._max_request_bytes = max_request_bytes
         self._ceiling = max_request_bytes
-        self._join_bytes = min(max_request_bytes, JOIN_BYTES)
+        self._max_joined_bytes = min(JOIN_BYTES, max_joined_bytes)
+        self._join_bytes = min(max_request_bytes, self._max_joined_bytes)
         self._floor = min(SMALLEST_REQUEST, max_request_bytes)
         # In the order of the records: those under way come first, but for what was put back.
         self._batches: deque[_Batch] = deque()
@@ -159,7 +162,7 @@ class Delivery:
         if size <= SMALLEST_REQUEST:
             self._put_back(batch, request)
             return
-        self._join_bytes = max(min(self._join_bytes, size // 2), self._floor)
+        self._join_bytes = min(self._join_bytes, max(size // 2, self._floor))
         if len(batch.records) > 1:
             self._halve_records(batch)
         else:
@@ -219,7 +222,7 @@ class Delivery:
         rejected = min(reply.rejected, request.items)
         outcomes[DELIVERED] += request.items - rejected
         outcomes[REJECTED] += rejected
-        self._join_bytes = min(self._join_bytes * 2, self._ceiling, JOIN_BYTES)
+        self._join_bytes = min(self._join_bytes * 2, self._ceiling, self._max_joined_bytes)
         if rejected:
             items = self._signal.items
             self._notices.warn(

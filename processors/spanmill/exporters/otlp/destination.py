@@ -59,8 +59,11 @@ class OtlpDestination:
         clock: Clock,
         rng: Random,
         letters: Letters | None = None,
+        on_disk: bool = False,
     ) -> None:
-        """`letters` keeps what is given up, if that is to be kept."""
+        """`letters` keeps what is given up, if that is to be kept; `on_disk`: the cursor's journal
+        outlives the process.
+        """
         self.name: Final = settings.name
         self._timeout = settings.timeout
         self._max_threads = settings.max_in_flight
@@ -73,11 +76,20 @@ class OtlpDestination:
         self._outbox = Outbox(
             cursor=cursor,
             account=account,
-            delivery=Delivery(cursor, account, notices, settings.max_request_bytes, letters),
+            delivery=Delivery(
+                cursor,
+                account,
+                notices,
+                settings.max_request_bytes,
+                letters,
+                # What is in hand is the oldest, but expires last: it has half of the room at most.
+                max_joined_bytes=max(1, settings.max_backlog // (2 * settings.max_in_flight)),
+            ),
             window=SendWindow(settings.max_in_flight),
             backoff=Backoff(settings.retry, rng),
             notices=notices,
             clock=clock,
+            on_disk=on_disk,
         )
         self._sender_fault_told = False
         self._deadline = 0.0
@@ -98,8 +110,7 @@ class OtlpDestination:
     def begin_stop(self, deadline: float) -> None:
         """Flush what is queued until `deadline` (monotonic seconds); the journal is closed."""
         self._delivered_before_stop = self._account.total(DELIVERED)
-        self._deadline = deadline
-        self._outbox.flush(deadline)
+        self._deadline = deadline if self._outbox.flush(deadline) else self._clock.monotonic()
 
     def finish_stop(self) -> Flushed:
         """Wait until all is flushed or the deadline is reached, then give up and let go."""

@@ -156,6 +156,7 @@ def build_destination(
         account=account,
         clock=clock,
         rng=rng,
+        on_disk=dead_letters is not None,  # both are in the state directory
         letters=None
         if dead_letters is None
         else Letters(settings.name, signal.signal, dead_letters, clock),

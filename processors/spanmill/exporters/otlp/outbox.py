@@ -41,7 +41,9 @@ class Outbox:
         backoff: Backoff,
         notices: Notices,
         clock: Clock,
+        on_disk: bool = False,
     ) -> None:
+        """`on_disk`: what is left at the end is there at the next start."""
         self._cursor = cursor
         self._account = account
         self._delivery = delivery
@@ -49,6 +51,7 @@ class Outbox:
         self._backoff = backoff
         self._notices = notices
         self._clock = clock
+        self._on_disk = on_disk
         self._items = account.signal.items
         self._outage = Outage(
             clock,
@@ -109,8 +112,15 @@ class Outbox:
         if waits:
             self._cursor.wake()  # somebody may wait there for new records
 
-    def flush(self, deadline: float) -> None:
-        """Nothing new comes any more: send what is there, until `deadline` (monotonic seconds)."""
+    def flush(self, deadline: float) -> bool:
+        """Nothing new comes any more: send what is there, until `deadline` (monotonic seconds).
+
+        What is on disk isn't waited for: a destination that fails gets it after the next start.
+        Where it failed before already, nothing is sent any more, and this is False.
+        """
+        if self._on_disk and self._outage.lasts:
+            self.give_up()
+            return False
         with self._changed:
             self._deadline = deadline
             # The last chance: the first attempt now, the next ones in quick succession.
@@ -118,6 +128,7 @@ class Outbox:
             self._window.hurry()
             self._changed.notify_all()
         self._cursor.wake()
+        return True
 
     def give_up(self) -> None:
         """Hand out nothing any more; what is left stays queued."""
@@ -193,6 +204,8 @@ class Outbox:
     def _failed(self, request: Request, reply: Retry) -> None:
         assert request.expired_before is not None, "it was begun"
         self._outage.failed(reply.reason)
+        if self._on_disk and self._deadline < math.inf:
+            self._given_up = True
         if self._account.total(EXPIRED) > request.expired_before:
             self._delivery.give_up(request)
         elif reply.unanswered:
@@ -205,6 +218,8 @@ class Outbox:
             self._window.failed(self._clock.monotonic() + wait)
 
     def _tell_what_expired(self) -> None:
+        if self._on_disk:
+            return  # the cursor says it, and why
         expired = self._account.total(EXPIRED)
         if expired > self._expired_told and not self._outage.lasts:
             self._notices.warn(
