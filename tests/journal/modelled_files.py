@@ -31,6 +31,7 @@ Dice = Callable[[int], int]
 
 @dataclass
 class _Inode:
+    is_folder: bool = False
     durable: dict[int, bytes] = field(default_factory=dict)
     durable_size: int = 0
     content: bytearray = field(default_factory=bytearray)
@@ -72,7 +73,7 @@ class _Inode:
             begin = sector * SECTOR
             part = version[: max(0, self.durable_size - begin)]
             content[begin : begin + len(part)] = part
-        return _Inode(dict(self.durable), self.durable_size, content)
+        return _Inode(self.is_folder, dict(self.durable), self.durable_size, content)
 
 
 _NameChange = tuple[Path | None, Path | None, _Inode | None]
@@ -106,6 +107,8 @@ class ModelledFiles:
         inodes: dict[int, _Inode] = {}
         after = ModelledFiles()
         for path, inode in names.items():
+            if not all(folder in names for folder in path.parents[:-1]):
+                continue  # the folder is gone, and what was in it
             if id(inode) not in inodes:
                 inode.settle(dice)
                 inodes[id(inode)] = inode.survivor()
@@ -134,15 +137,13 @@ class ModelledFiles:
     def open(self, path: Path, *, create: bool = False) -> int:
         self._operation("open")
         if path not in self._names:
-            if not create:
-                raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+            self._must_be_there(path if not create else path.parent)
             self._change((None, path, _Inode()))
         return self._opened(path)
 
     def open_to_read(self, path: Path) -> int:
         self._operation("open_to_read")
-        if path not in self._names:
-            raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+        self._must_be_there(path)
         return self._opened(path)
 
     def close(self, file: int) -> None:
@@ -192,22 +193,28 @@ class ModelledFiles:
 
     def remove(self, path: Path) -> None:
         self._operation("remove")
-        if path not in self._names:
-            raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+        self._must_be_there(path)
         self._change((path, None, None))
 
     def sync_folder(self, path: Path) -> None:
         self._operation("sync_folder")
+        self._must_be_there(path)
         mine = [change for change in self._changes if path in _folders(change)]
         self._changes = [change for change in self._changes if path not in _folders(change)]
         for change in mine:
             _change(self._durable_names, change)
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path) -> bool:
         self._operation("make_folder")
+        self._must_be_there(path.parent)
+        if path in self._names:
+            return False
+        self._change((None, path, _Inode(is_folder=True)))
+        return True
 
     def names(self, path: Path) -> list[str]:
         self._operation("names")
+        self._must_be_there(path)
         return [name.name for name in self._names if name.parent == path]
 
     def lock(self, file: int) -> None:
@@ -227,6 +234,10 @@ class ModelledFiles:
         error = self.fails(number, name)
         if error is not None:
             raise error
+
+    def _must_be_there(self, path: Path) -> None:
+        if path not in self._names and path != path.parent:
+            raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
 
     def _opened(self, path: Path) -> int:
         file = self._next_file

@@ -34,10 +34,11 @@ def journal_on(
     durability: Literal["synced", "written"] = "synced",
     clock: ManualClock | None = None,
     max_bytes: int = 1 << 30,
+    folder: Path = FOLDER,
 ) -> DiskJournal[None]:
     salts = itertools.count(files.operations + 1)
     return DiskJournal(
-        DiskSettings(FOLDER, durability, max_bytes, 3600.0, SEGMENT_BYTES),
+        DiskSettings(folder, durability, max_bytes, 3600.0, SEGMENT_BYTES),
         clock or ManualClock(),
         threading.RLock(),
         away,

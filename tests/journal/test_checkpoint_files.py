@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spanmill.errors import CheckpointError
+from spanmill.errors import CheckpointError, StartError
 from spanmill.journal.checkpoint_files import CheckpointFiles
 from spanmill.journal.checkpoint_format import encode_checkpoint
 from spanmill.journal.files import Buffer, RealFiles
@@ -68,3 +68,9 @@ def test_a_full_disk_leaves_the_ones_before_and_gives_its_room_back(tmp_path: Pa
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"can't be read: No such file"):
         CheckpointFiles(RealFiles(), tmp_path).read(tmp_path / f"{1:020}.checkpoint")
+
+
+def test_a_file_in_the_place_of_the_folder_ends_the_start_with_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("a file")
+    with pytest.raises(StartError, match="there is a file in its place"):
+        CheckpointFiles(RealFiles(), tmp_path / "checkpoints").newest_first()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from journal.modelled_files import ModelledFiles, failing
-from journal.on_disk import Disk, end, leave, replayed, write
-from journal.power import journal_on
+from journal.on_disk import Disk, end, leave, numbered, replayed, write
+from journal.power import History, journal_on, recovered_from
 from spanmill.errors import StartError
+from spanmill.journal.files import RealFiles
 from spanmill.journal.segment_format import Head, encode_head
 
 
@@ -77,6 +80,66 @@ def test_a_segment_of_a_newer_version_or_another_journal_is_left_alone(disk: Dis
         segment.write_bytes(head + content[4096:])
         assert word in refusal(disk)
         assert segment.read_bytes() == head + content[4096:]
+
+
+def test_a_format_file_that_is_missing_is_written_again_as_the_segments_say(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = disk.opened()
+    write(journal, numbered(12))
+    end(journal)
+    format_file = disk.directory / "format"
+    said = format_file.read_bytes()
+    format_file.unlink()
+    again = disk.opened()
+    assert len(replayed(again)) == 12
+    end(again)
+    assert format_file.read_bytes() == said
+    (told,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert told.__dict__["file"] == str(format_file)
+
+
+def test_segments_of_two_journals_without_a_format_file_are_left_alone(disk: Disk) -> None:
+    journal = disk.opened()
+    write(journal, numbered(12))
+    end(journal)
+    format_file = disk.directory / "format"
+    format_file.unlink()
+    second = disk.segments()[1]
+    foreign = encode_head(Head(5, 5, 1, b"another journal!", True))
+    second.write_bytes(foreign + second.read_bytes()[4096:])
+    before = {path: path.read_bytes() for path in disk.segments()}
+    assert second.name in refusal(disk)
+    assert not format_file.exists()
+    assert {path: path.read_bytes() for path in disk.segments()} == before
+
+
+def test_a_parent_that_may_only_be_passed_through_stops_no_start(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(disk.opened())
+    sync_folder = RealFiles.sync_folder
+
+    def sync(self: RealFiles, path: Path) -> None:
+        if path == disk.directory.parent:
+            raise PermissionError(errno.EACCES, "permission denied", str(path))
+        sync_folder(self, path)
+
+    monkeypatch.setattr(RealFiles, "sync_folder", sync)
+    end(disk.opened())
+    shutil.rmtree(disk.directory)
+    assert "the right to write there" in refusal(disk)
+
+
+def test_folders_above_the_directory_are_there_after_a_power_cut() -> None:
+    folder = Path("/a/b/c/state")
+    files, history = ModelledFiles(), History()
+    journal = journal_on(files, folder=folder)
+    journal.open()
+    assert history.submit(journal, [100])
+    journal = journal_on(files.power_cut(lambda choices: 0), folder=folder)
+    journal.open()
+    history.check(recovered_from(journal))
 
 
 def test_a_file_in_the_place_of_the_directory_is_told(disk: Disk) -> None:

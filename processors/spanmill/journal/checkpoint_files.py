@@ -10,7 +10,8 @@ from typing import Final
 
 from spanmill.errors import CheckpointError
 from spanmill.journal.checkpoint_format import Checkpoint, decode_checkpoint
-from spanmill.journal.files import FileSystem
+from spanmill.journal.directory import unusable
+from spanmill.journal.files import FileSystem, make_folders
 
 KEPT: Final = 2
 
@@ -27,11 +28,16 @@ class CheckpointFiles:
         self._folder = folder
 
     def newest_first(self) -> list[Path]:
-        """The files that may hold a checkpoint, the one with the highest position first."""
+        """The files that may hold a checkpoint, the one with the highest position first.
+
+        Raises StartError where that can't be known.
+        """
         try:
             names = self._files.names(self._folder)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise unusable(self._folder.parent, error) from error
         return [
             self._folder / name for name in sorted(filter(_NAME.fullmatch, names), reverse=True)
         ]
@@ -66,7 +72,7 @@ class CheckpointFiles:
 
         Raises OSError where that fails: then those before are still there.
         """
-        self._files.make_folder(self._folder)
+        make_folders(self._files, self._folder)
         unfinished = self._folder / f"checkpoint{_UNFINISHED}"
         file = self._files.open(unfinished, create=True)
         try:

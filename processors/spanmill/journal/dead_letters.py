@@ -21,7 +21,7 @@ import google_crc32c
 import msgspec
 
 from spanmill.clock import Clock
-from spanmill.journal.files import FileSystem
+from spanmill.journal.files import FileSystem, make_folders
 from spanmill.journal.log import Signal
 
 _log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class DeadLetters:
         """Find what is there; OSError where that can't be read."""
         if self._is_open:
             return
-        self._files.make_folder(self._folder)
+        make_folders(self._files, self._folder)
         for path in letter_files(self._files, self._folder):
             file = self._files.open_to_read(path)
             try:

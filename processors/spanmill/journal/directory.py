@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from spanmill.errors import StartError
-from spanmill.journal.files import FileSystem
-from spanmill.journal.segment_format import FORMAT
+from spanmill.journal.files import FileSystem, make_folders
+from spanmill.journal.segment import first_of
+from spanmill.journal.segment_format import BLOCK, FORMAT, decode_head
+
+_log = logging.getLogger(__name__)
 
 JOURNAL_ID_BYTES: Final = 16
 _LONGEST: Final = 4096
@@ -64,10 +69,13 @@ def unusable(directory: Path, error: OSError) -> StartError:
 
 
 def _make_folders(files: FileSystem, directory: Path) -> None:
-    for folder in (directory, directory / "journal", directory / "cursors"):
-        files.make_folder(folder)
+    made = make_folders(files, directory)
+    for folder in (directory / "journal", directory / "cursors"):
+        make_folders(files, folder)
     files.sync_folder(directory)
-    files.sync_folder(directory.parent)
+    if not made:  # a start that was killed may have made it
+        with contextlib.suppress(PermissionError):  # who may only pass through can't have made it
+            files.sync_folder(directory.parent)
 
 
 def _lock(files: FileSystem, directory: Path, lock: int) -> None:
@@ -91,8 +99,14 @@ def _read_or_write_format(
     try:
         file = files.open_to_read(path)
     except FileNotFoundError:
-        _write_format(files, path, fresh_id, program)
-        return fresh_id
+        journal_id = _id_of_segments(files, directory)
+        if journal_id is not None:
+            _log.warning(
+                "the journal's format file is missing and is written again from its segments",
+                extra={"file": str(path)},
+            )
+        _write_format(files, path, journal_id or fresh_id, program)
+        return journal_id or fresh_id
     try:
         content = files.read(file, _LONGEST, 0)
     finally:
@@ -103,8 +117,8 @@ def _read_or_write_format(
         journal_id = bytes.fromhex(said["journal_id"])
     except (ValueError, KeyError, TypeError) as error:
         raise StartError(
-            f"{path} is damaged or not spanmill's: choose another state.directory, or restore "
-            "that file from a backup"
+            f"{path} is damaged or not spanmill's: choose another state.directory, or remove that "
+            "file to have it written again as the segments say"
         ) from error
     if version > FORMAT or len(journal_id) != JOURNAL_ID_BYTES:
         raise StartError(
@@ -113,6 +127,31 @@ def _read_or_write_format(
             "another directory"
         )
     return journal_id
+
+
+def _id_of_segments(files: FileSystem, directory: Path) -> bytes | None:
+    """Which journal the segments say they belong to; None where none says so."""
+    folder = directory / "journal"
+    said: dict[bytes, str] = {}
+    for name in sorted(files.names(folder)):
+        first = first_of(name)
+        if first is None:
+            continue
+        file = files.open_to_read(folder / name)
+        try:
+            head = decode_head(files.read(file, BLOCK, 0), first)
+        finally:
+            files.close(file)
+        if head is not None:
+            said.setdefault(head.journal_id, name)
+    if len(said) > 1:
+        one, other = list(said.values())[:2]
+        raise StartError(
+            f"{directory / 'format'} is missing, and {one} and {other} in {folder} belong to "
+            "different journals: restore that file from a backup, or move the segments of one of "
+            "them out of this directory"
+        )
+    return next(iter(said), None)
 
 
 def _write_format(files: FileSystem, path: Path, journal_id: bytes, program: str) -> None:

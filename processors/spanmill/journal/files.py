@@ -74,8 +74,8 @@ class FileSystem(Protocol):
         """Make the names in a folder durable: those created, renamed and removed."""
         ...
 
-    def make_folder(self, path: Path) -> None:
-        """Make a folder and those above it; nothing where it is there."""
+    def make_folder(self, path: Path) -> bool:
+        """Make a folder in one that is there; False where it is there already."""
         ...
 
     def names(self, path: Path) -> list[str]:
@@ -154,9 +154,15 @@ class RealFiles:
         finally:
             os.close(folder)
 
-    def make_folder(self, path: Path) -> None:
-        """Make a folder and those above it; nothing where it is there."""
-        os.makedirs(path, mode=0o700, exist_ok=True)
+    def make_folder(self, path: Path) -> bool:
+        """Make a folder in one that is there; False where it is there already."""
+        try:
+            os.mkdir(path, mode=0o700)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+            return False
+        return True
 
     def names(self, path: Path) -> list[str]:
         """The names in a folder, in any order."""
@@ -165,6 +171,20 @@ class RealFiles:
     def lock(self, file: int) -> None:
         """Take a file for this process until it ends; BlockingIOError where another has it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def make_folders(files: FileSystem, path: Path) -> bool:
+    """Make a folder and those above it, so that a power cut takes none; whether one was made."""
+    try:
+        made = files.make_folder(path)
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_folders(files, path.parent)
+        made = files.make_folder(path)
+    if made:
+        files.sync_folder(path.parent)
+    return made
 
 
 def _write_rest(file: int, rest: bytes, offset: int) -> None:
