@@ -59,6 +59,10 @@ def test_bad_destinations_slow_nobody_and_the_books_balance(
         labels = (f'exporter="{name}"', f'outcome="{outcome}"')
         return last.sum("spanmill_export_spans_total", *labels)
 
+    print(verdict)
+    for name in ("sink", *peers):
+        parts = (outcome(name, "delivered"), outcome(name, "expired"))
+        print(f"{name}: {parts[0]:,.0f} spans delivered, {parts[1]:,.0f} expired")
     assert outcome("sink", "expired") == 0
     for name in ("never-answers", "resets"):
         assert outcome(name, "delivered") == 0
