@@ -46,6 +46,9 @@ class ListedRecords:
             sum(record.payload_bytes for record in found),
         )
 
+    def segment_end(self, position: int) -> int:
+        return self.end
+
     def add(self, record: Record[None]) -> None:
         given = record.entry
         self.end = record.position + 1

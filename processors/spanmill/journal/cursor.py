@@ -223,7 +223,7 @@ class DiskCursor:
             self._ready.notify_all()
         try:
             self.sync()
-        except OSError as error:
+        except (OSError, JournalError) as error:
             _log.warning(
                 "a destination's position could not be synced at the end",
                 extra={"destination": self.name, "reason": str(error)},
@@ -243,8 +243,9 @@ class DiskCursor:
         """From what is unread to what is held."""
         items = sum(record.items for record in records)
         size = sum(len(record.payload) for record in records)
-        self._unread_items -= items
-        self._unread_bytes -= size
+        # It may be an estimate, after the disk did not give what expired.
+        self._unread_items -= min(items, self._unread_items)
+        self._unread_bytes -= min(size, self._unread_bytes)
         self._held_items += items
         self._held_bytes += size
 
@@ -267,15 +268,22 @@ class DiskCursor:
     def _oldest(self, begin: int, end: int, enough: int) -> tuple[int, int, int]:
         """Where the oldest records of so many bytes end, their items and their bytes."""
         below, items, size = begin, 0, 0
-        for seen, record in enumerate(self._stored.read(begin, payloads=False)):
-            if record.position >= end:
-                return end, items, size
-            if size >= enough or seen >= _HEADERS_AT_ONCE:
+        try:
+            for seen, record in enumerate(self._stored.read(begin, payloads=False)):
+                if record.position >= end:
+                    return end, items, size
+                if size >= enough or seen >= _HEADERS_AT_ONCE:
+                    return below, items, size
+                if is_for(record, self.settings.signal):
+                    items += record.items
+                    size += record.payload_bytes
+                below = record.position + 1
+        except (OSError, JournalError):
+            if below > begin:  # the next turn begins with what can't be read
                 return below, items, size
-            if is_for(record, self.settings.signal):
-                items += record.items
-                size += record.payload_bytes
-            below = record.position + 1
+            reached = min(self._stored.segment_end(begin), end)
+            lost = self._stored.backlog(self.settings.signal, begin, reached)
+            return reached, lost.items, lost.bytes
         return end, items, size
 
     def _give_up(self, below: int, items: int, size: int, loss: Loss) -> None:

@@ -34,8 +34,13 @@ class StoredJournal(StoredRecords, Protocol):
         """What this signal's records from `start` up to `end` (not included; None: all) sum to.
 
         Records without a payload and duplicates don't count: no destination gets them. Whole
-        segments are summed from their totals; of the others the headers are read.
+        segments are summed from their totals; of the others the headers are read. It raises
+        nothing: what can't be read is estimated.
         """
+        ...
+
+    def segment_end(self, position: int) -> int:
+        """Where the segment ends that has this position; what can't be read goes up to there."""
         ...
 
 

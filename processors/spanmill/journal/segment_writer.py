@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spanmill.clock import Clock
-from spanmill.errors import UnavailableError
+from spanmill.errors import JournalError, UnavailableError
 from spanmill.journal.arrival import ArrivalClock
 from spanmill.journal.files import Buffer, FileSystem
 from spanmill.journal.log import RETRY_AFTER_SECONDS, Record
@@ -93,9 +93,10 @@ class SegmentWriter:
             raise UnavailableError(self.refusal, RETRY_AFTER_SECONDS)
         try:
             return self._append(group)
-        except OSError as error:
+        except (OSError, JournalError) as error:
             self._abandon()
-            self._refuse(f"the journal can't be written: {error.strerror or error}")
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self._refuse(f"the journal can't be written: {reason}")
             raise UnavailableError(str(self.refusal), RETRY_AFTER_SECONDS) from error
 
     def begin_at(self, position: int) -> None:

@@ -116,7 +116,10 @@ class Segments:
                     position = max(position, end)
 
     def backlog(self, signal: Signal, start: int, end: int | None = None) -> Backlog:
-        """What this signal's records from `start` up to `end` sum to."""
+        """What this signal's records from `start` up to `end` sum to.
+
+        Of a segment that can't be read it is the part of its sums that its positions have.
+        """
         stop = self._next if end is None else end
         total = Backlog()
         position = start
@@ -131,17 +134,29 @@ class Segments:
                         total += Backlog(sums.records, sums.items, sums.bytes)
                     position = covered
                     continue
-            records = items = size = 0
-            for record in self.read(position, payloads=False):
-                if record.position >= min(covered, stop):
-                    break
-                if record.signal is signal and record.payload_bytes and not record.duplicate:
-                    records += 1
-                    items += record.items
-                    size += record.payload_bytes
-            total += Backlog(records, items, size)
+            try:
+                total += self._counted(signal, position, min(covered, stop))
+            except JournalError as error:
+                _log.warning("a segment's sums stand for its records", extra={"reason": str(error)})
+                total += _share(segment, signal, position, min(covered, stop))
             position = covered
         return total
+
+    def segment_end(self, position: int) -> int:
+        """Where the segment ends that has this position or the next higher one."""
+        with self._held(position) as segment:
+            return self._next if segment is None else segment.end
+
+    def _counted(self, signal: Signal, start: int, stop: int) -> Backlog:
+        records = items = size = 0
+        for record in self.read(start, payloads=False):
+            if record.position >= stop:
+                break
+            if record.signal is signal and record.payload_bytes and not record.duplicate:
+                records += 1
+                items += record.items
+                size += record.payload_bytes
+        return Backlog(records, items, size)
 
     def _found(self, segment: Segment, position: int, payloads: bool) -> Iterator[Found | Damage]:
         try:
@@ -180,3 +195,15 @@ class Segments:
                 return
             self._told.add(key)
         self._damaged(segment, damage)
+
+
+def _share(segment: Segment, signal: Signal, start: int, stop: int) -> Backlog:
+    """What a part of a segment has, if its records are all alike."""
+    sums = segment.footer.totals.get(signal.value)
+    begin, end = segment.first, segment.end
+    part = min(stop, end) - max(start, begin)
+    if sums is None or part <= 0:
+        return Backlog()
+    return Backlog(
+        *(value * part // (end - begin) for value in (sums.records, sums.items, sums.bytes))
+    )

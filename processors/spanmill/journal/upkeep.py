@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from spanmill.errors import UnavailableError
+from spanmill.errors import JournalError, UnavailableError
 from spanmill.journal.follower import Follower
 from spanmill.journal.retention import Retention
 from spanmill.journal.segment_writer import SegmentWriter
@@ -49,19 +49,23 @@ class Upkeep:
     def step(self) -> None:
         """Do once what is to be done now.
 
-        What fails keeps nothing else from being done; then the first OSError is raised.
+        What fails keeps nothing else from being done; then the first error is raised.
         """
-        failures: list[OSError] = []
+        failures = self._step()
+        if failures:
+            raise failures[0]
+
+    def _step(self) -> list[Exception]:
+        failures: list[Exception] = []
         parts: list[Callable[[], object]] = [self._seal]
         parts += [follower.sync for follower in self._followers]
         parts += [self._retention.release, self._prepare]
         for part in parts:
             try:
                 part()
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - without upkeep the disk would fill
                 failures.append(error)
-        if failures:
-            raise failures[0]
+        return failures
 
     def _seal(self) -> None:
         while self._writer.seal_one():
@@ -74,16 +78,25 @@ class Upkeep:
             _log.debug("there is no room for the next segment yet")
 
     def _run(self) -> None:
-        failed: str | None = None
+        told: set[str] = set()
         while not self._closed:
             self._woken.wait(_INTERVAL_SECONDS)
             self._woken.clear()
             if self._closed:
                 return
-            try:
-                self.step()
-                failed = None
-            except OSError as error:
-                if failed != error.strerror:
-                    failed = error.strerror
-                    _log.warning("the journal's upkeep failed", extra={"error": failed})
+            failures = {_kind(error): error for error in self._step()}
+            for fault in failures.keys() - told:
+                error = failures[fault]
+                foreseen = isinstance(error, OSError | JournalError)
+                _log.log(
+                    logging.WARNING if foreseen else logging.ERROR,
+                    "the journal's upkeep failed; it is tried again",
+                    extra={"error": str(error)},
+                    exc_info=None if foreseen else error,
+                )
+            told = set(failures)
+
+
+def _kind(error: Exception) -> str:
+    """What is told only once while it lasts."""
+    return f"{type(error).__name__} {error.strerror if isinstance(error, OSError) else ''}"
