@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,9 +67,39 @@ def test_a_full_disk_leaves_the_ones_before_and_gives_its_room_back(tmp_path: Pa
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) == len(b"".join(pieces(1)))
 
 
-def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"can't be read: No such file"):
-        CheckpointFiles(RealFiles(), tmp_path).read(tmp_path / f"{1:020}.checkpoint")
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (errno.EACCES, "the right to write there and to read"),
+        (errno.EIO, "see to the disk"),
+        (errno.EMFILE, "more open files"),
+    ],
+)
+def test_a_file_that_the_disk_does_not_give_ends_the_start_and_is_left_alone(
+    tmp_path: Path, code: int, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(file: int, size: int, offset: int) -> bytes:
+        raise OSError(code, os.strerror(code))
+
+    folder = tmp_path / "checkpoints"
+    files = CheckpointFiles(RealFiles(), folder)
+    files.write(1, pieces(1))
+    (path,) = files.newest_first()
+    monkeypatch.setattr(os, "pread", refused)
+    with pytest.raises(StartError, match=advice) as told:
+        files.read(path)
+    assert str(path) in str(told.value)
+    monkeypatch.undo()
+    assert positions(files) == [1]
+
+
+def test_the_newest_two_that_were_set_aside_are_kept(tmp_path: Path) -> None:
+    files = CheckpointFiles(RealFiles(), tmp_path)
+    for position in range(1, 13):
+        path = tmp_path / f"{position:020}.checkpoint"
+        path.write_bytes(b"%d" % position)
+        files.set_aside(path)
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"11", b"12"]
 
 
 def test_a_file_in_the_place_of_the_folder_ends_the_start_with_one_sentence(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from spanmill.errors import CheckpointError
 from spanmill.journal.checkpoint_format import Checkpoint, decode_checkpoint
 from spanmill.journal.directory import unusable
 from spanmill.journal.files import FileSystem, make_folders
@@ -18,6 +17,7 @@ KEPT: Final = 2
 _NAME: Final = re.compile(r"(\d{20})\.checkpoint")
 _UNFINISHED: Final = ".unfinished"
 _SET_ASIDE: Final = ".set-aside"
+_ASIDE: Final = re.compile(r"checkpoint\.set-aside-(\d{1,9})")
 
 
 class CheckpointFiles:
@@ -43,7 +43,10 @@ class CheckpointFiles:
         ]
 
     def read(self, path: Path) -> Checkpoint:
-        """The checkpoint in a file; raises CheckpointError where it can't be read or used."""
+        """The checkpoint in a file; raises CheckpointError where it is damaged or of no use.
+
+        StartError where the disk doesn't give it: it may be whole, and is to be left as it is.
+        """
         try:
             file = self._files.open_to_read(path)
             try:
@@ -51,21 +54,30 @@ class CheckpointFiles:
             finally:
                 self._files.close(file)
         except OSError as error:
-            raise CheckpointError(f"it can't be read: {error.strerror}") from error
+            error.filename = error.filename or str(path)
+            raise unusable(self._folder.parent, error) from error
         return decode_checkpoint(content)
 
     def set_aside(self, path: Path) -> Path:
         """Give a file that can't be used another name, so that somebody can look at it.
 
-        It takes the place of the one that was set aside before: there is never more than one.
-        Where even that fails the file stays where it is.
+        Of those that were set aside the newest KEPT stay. Where even that fails the file stays
+        where it is.
         """
-        aside = self._folder / f"checkpoint{_SET_ASIDE}"
         try:
+            found = (_ASIDE.fullmatch(name) for name in self._files.names(self._folder))
+            numbers = sorted(int(match[1]) for match in found if match)
+            aside = self._aside(numbers[-1] + 1 if numbers else 1)
             self._files.rename(path, aside)
         except OSError:
             return path
+        with contextlib.suppress(OSError):  # there is one too many then
+            for number in numbers[: 1 - KEPT]:
+                self._files.remove(self._aside(number))
         return aside
+
+    def _aside(self, number: int) -> Path:
+        return self._folder / f"checkpoint{_SET_ASIDE}-{number}"
 
     def write(self, position: int, pieces: Sequence[bytes]) -> None:
         """Write a checkpoint durably, and remove the one that is too many.

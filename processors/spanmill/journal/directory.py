@@ -54,7 +54,9 @@ def open_directory(files: FileSystem, directory: Path, fresh_id: bytes, version:
 def unusable(directory: Path, error: OSError) -> StartError:
     """Why a directory can't be used, and what to do, in one sentence."""
     if error.errno in (errno.EACCES, errno.EPERM):
-        what = f"give the user {os.geteuid()} the right to write there"
+        what = f"give the user {os.geteuid()} the right to write there and to read what is there"
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        what = "give the process more open files (ulimit -n, LimitNOFILE)"
     elif error.errno == errno.EROFS:
         what = "it is on a file system that is mounted read-only; choose another"
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):

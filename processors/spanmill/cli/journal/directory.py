@@ -140,7 +140,7 @@ class StateDirectory:
                 arrival, problem = files.read(path).arrival_ns, ""
             except FileNotFoundError:  # a newer one has just taken its place
                 continue
-            except CheckpointError as error:
+            except (CheckpointError, StartError) as error:
                 arrival, problem = None, str(error)
             seen.append(SeenCheckpoint(path, position, size, arrival, problem))
         return seen
