@@ -9,6 +9,8 @@ import google_crc32c
 import pytest
 
 from journal.on_disk import Disk, SaidFollower, end, leave, numbered, replayed, step, write
+from spanmill.journal.cursor_log import CursorEntry, CursorLog
+from spanmill.journal.files import RealFiles
 from spanmill.journal.log import CursorSettings, Signal
 from spanmill.journal.record_format import begun_with, crc32c
 from spanmill.testing import ManualClock
@@ -165,3 +167,53 @@ def test_damage_in_a_block_beside_a_lost_footer_costs_that_block(
     overwrite(cold, cold.stat().st_size - 5, cold.stat().st_size, b"\x07")
     overwrite(cold, 4096 + 20, 4096 + 21, b"\x99")
     assert found(disk) == PAYLOADS[5:]
+
+
+def test_records_between_a_checkpoint_and_the_first_segment_are_told_as_missing(
+    disk: Disk, segments: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    segments[0].unlink()
+    journal = disk.opened()
+    assert [record.payload for record in replayed(journal, 1)] == PAYLOADS[5:]
+    (told,) = errors(caplog)
+    assert (told.__dict__["from"], told.__dict__["to"]) == (2, 4)
+    assert journal.damaged_records == 3
+    caplog.clear()
+    replayed(journal, 4)
+    assert not errors(caplog), "nobody needs them any more"
+    replayed(journal, -1)
+    (told,) = errors(caplog)
+    assert "begins anew" in told.message
+
+
+def test_a_journal_that_is_gone_is_told_and_no_position_is_used_again(
+    disk: Disk, segments: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    for segment in segments:
+        segment.unlink()
+    log = CursorLog(RealFiles(), disk.directory / "cursors" / "traces-away.cursor")
+    prepared = log.prepare(CursorEntry(12, [], {}, 1))
+    log.switch(prepared, CursorEntry(12, [], {}, 1))
+    log.close()
+    journal = disk.opened()
+    assert replayed(journal, 8) == []
+    (told,) = errors(caplog)
+    assert (told.__dict__["from"], told.__dict__["to"]) == (9, 11)
+    assert journal.stored.end == 12
+    write(journal, [b"more"])
+    assert [record.position for record in replayed(journal, 11)] == [12]
+
+
+def test_the_newest_segment_is_kept_so_that_positions_go_on(
+    disk: Disk, segments: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        journal = disk.opened()
+        journal.checkpointed(11)
+        step(journal)
+        end(journal)
+    assert [path.name for path in disk.segments()] == [segments[-1].name]
+    journal = disk.opened()
+    assert journal.stored.end == 12
+    replayed(journal, 11)
+    assert not errors(caplog)

@@ -145,19 +145,19 @@ def test_the_future_ends_only_after_the_record_was_applied(journal: Journal) -> 
         assert applied.records[-1] is record
 
 
-def test_a_record_that_cannot_be_applied_fails_alone_and_reaches_no_destination(
-    journal: Journal,
+def test_a_record_that_cannot_be_applied_is_committed_all_the_same_and_goes_on(
+    journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     applied = Applied()
     applied.fails_on = b"bad"
     cursor = journal.cursor(CursorSettings("a", Signal.TRACES, 1 << 30), nothing_expires)
     journal.start(applied)
-    before, bad, after = (journal.submit(entry(p)) for p in (b"before", b"bad", b"after"))
-    assert before.result(TIMEOUT).position == 0
-    with pytest.raises(RuntimeError, match="can't be applied"):
-        bad.result(TIMEOUT)
-    assert after.result(TIMEOUT).position == 2
-    assert [record.payload for record in read_all(cursor)] == [b"before", b"after"]
+    futures = [journal.submit(entry(payload)) for payload in (b"before", b"bad", b"after")]
+    assert [future.result(TIMEOUT).position for future in futures] == [0, 1, 2]
+    assert applied.payloads == [b"before", b"after"]
+    assert [record.payload for record in read_all(cursor)] == [b"before", b"bad", b"after"]
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.__dict__["position"] == 1
 
 
 def test_a_submission_cancelled_before_its_turn_is_left_out_and_the_journal_goes_on(

@@ -17,7 +17,7 @@ from spanmill.journal.arrival import ArrivalClock
 from spanmill.journal.compression import Compression
 from spanmill.journal.directory import JOURNAL_ID_BYTES, open_directory, unusable
 from spanmill.journal.files import FileSystem, RealFiles
-from spanmill.journal.follower import Follower, FollowerPlace, MakeFollower
+from spanmill.journal.follower import Follower, FollowerPlace, MakeFollower, sync_or_warn
 from spanmill.journal.group_commit import GroupCommit
 from spanmill.journal.log import (
     RETRY_AFTER_SECONDS,
@@ -28,6 +28,7 @@ from spanmill.journal.log import (
     Record,
     Signal,
 )
+from spanmill.journal.missing import known_to_cursors, tell_missing
 from spanmill.journal.record_format import Prepared, prepare
 from spanmill.journal.recovery import recover
 from spanmill.journal.retention import Retention, RetentionSettings
@@ -108,6 +109,7 @@ class DiskJournal(Generic[Decoded]):
         self.compression: Final = Compression(self._files, self._segments, self._followers, clock)
         self.journal_id = b""
         self.damaged_records = 0
+        self._known = 0  # to the cursors, when it was opened
 
     @property
     def stored(self) -> Segments:
@@ -135,6 +137,8 @@ class DiskJournal(Generic[Decoded]):
         self._lock, self.journal_id = opened.lock, opened.journal_id
         try:
             self._recover(settings.directory / "journal")
+            self._known = known_to_cursors(self._files, settings.directory / "cursors")
+            self.begin_at(self._known)
             for follower in self._followers:
                 follower.open()
         except OSError as error:
@@ -175,13 +179,17 @@ class DiskJournal(Generic[Decoded]):
     def begin_at(self, position: int) -> None:
         """Give no record a lower position than this; between `open` and `start`.
 
-        A checkpoint may know of records that are gone: their positions are not used again.
+        Checkpoints and cursors may know of records that are gone: no position is used twice.
         """
         assert self._writer is not None, "it was opened"
         self._writer.begin_at(position)
 
     def replay(self, after: int, apply: Callable[[StoredRecord], None]) -> None:
-        """Let `apply` see the records after this position that are still there."""
+        """Let `apply` see the records after this position that are still there.
+
+        Those that should be and aren't are told.
+        """
+        self.damaged_records += tell_missing(self._segments.all(), after, self._known)
         for record in self._segments.read(after + 1):
             apply(record)
 
@@ -222,13 +230,7 @@ class DiskJournal(Generic[Decoded]):
     def sync_cursors(self) -> None:
         """Make durable where the destinations stand."""
         for follower in self._followers:
-            try:
-                follower.sync()
-            except OSError as error:
-                _log.warning(
-                    "a destination's position can't be synced",
-                    extra={"destination": follower.name, "error": error.strerror},
-                )
+            sync_or_warn(follower)
 
     @property
     def bytes_on_disk(self) -> int:

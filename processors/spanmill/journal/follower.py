@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from spanmill.clock import Clock
 from spanmill.journal.files import FileSystem
 from spanmill.journal.log import Cursor, CursorSettings, Record, Signal
 from spanmill.journal.stored import StoredRecords
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +105,14 @@ class FollowerPlace:
 
 MakeFollower = Callable[[CursorSettings, Callable[[int], None], FollowerPlace], Follower]
 """What makes a destination's cursor; the callback gets the number of items that expired."""
+
+
+def sync_or_warn(follower: Follower) -> None:
+    """Make durable where a destination stands; where that fails it stays where it was."""
+    try:
+        follower.sync()
+    except OSError as error:
+        _log.warning(
+            "a destination's position can't be synced",
+            extra={"destination": follower.name, "error": error.strerror},
+        )

@@ -162,16 +162,19 @@ class GroupCommit(Generic[Decoded, Prepared]):
         record: Record[Decoded],
         future: Future[Record[Decoded]],
     ) -> None:
-        try:
-            with self._books:
-                apply(record)
-                for follower in self.followers:
-                    follower.append(record)
-        except Exception as error:  # noqa: BLE001 - every receiver waits for this
-            _log.exception("a record could not be applied")
-            future.set_exception(error)
-        else:
-            future.set_result(record)
+        """Show a committed record to everybody, and answer.
+
+        It is in the journal whatever fails here: the answer is success, or the client would send
+        it again, and there would be two of it.
+        """
+        with self._books:
+            for shown in (apply, *(follower.append for follower in self.followers)):
+                try:
+                    shown(record)
+                except Exception:  # noqa: BLE001 - the record is committed all the same
+                    where = {"position": record.position}
+                    _log.exception("a record could not be applied", extra=where)
+        future.set_result(record)
 
 
 def _shutting_down() -> UnavailableError:

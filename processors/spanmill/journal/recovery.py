@@ -79,7 +79,8 @@ def recover(files: FileSystem, folder: Path, journal_id: bytes, clock: Clock) ->
             continue
         if segment.head.after > recovered.next_position and recovered.segments:
             _tell_gap(recovered, segment)
-        if segment.end == segment.first:
+        is_only = following is None and not recovered.segments
+        if segment.end == segment.first and not is_only:
             files.remove(path)
         else:
             recovered.segments.append(segment)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -12,12 +11,10 @@ from typing import Final
 from spanmill.clock import Clock
 from spanmill.errors import UnavailableError
 from spanmill.journal.files import FileSystem
-from spanmill.journal.follower import Follower
+from spanmill.journal.follower import Follower, sync_or_warn
 from spanmill.journal.log import RETRY_AFTER_SECONDS
 from spanmill.journal.segment import Segment
 from spanmill.journal.segments import Segments
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +127,7 @@ class Retention:
             if not follower.settings.required and follower.needs_from < below:
                 with self._books:
                     follower.expire(below)
-                try:
-                    follower.sync()
-                except OSError as error:
-                    _log.warning(
-                        "a destination's position can't be synced",
-                        extra={"destination": follower.name, "error": error.strerror},
-                    )
+                sync_or_warn(follower)
 
     def _needs_from(self, follower: Follower) -> int:
         """What a destination needs; what it read before that expired, it has in memory."""
@@ -147,7 +138,8 @@ class Retention:
     def _remove_unneeded(self) -> int:
         needed = min((self.checkpointed_to, *map(self._needs_from, self._followers)))
         removed = 0
-        for segment in self._segments.all():
+        # The newest one is kept: by it a start knows which positions were used.
+        for segment in self._segments.all()[:-1]:
             if not segment.sealed or segment.end > needed:
                 break
             if self._segments.remove(segment) and not segment.cold and self._use_again(segment):
