@@ -36,10 +36,10 @@ WINDOW: Final = 8
 """Seconds of rate(); some windows see an outage, others none."""
 STARTING: Final = 3.0
 """Seconds after the first request in which no window begins: a series' first sample is there."""
-SCRAPE: Final = 0.25
-"""Seconds from a sample's own to when its value is read, on a machine that others use."""
-STEADY_SHARE: Final = 0.5
-"""Of the sent rate: the tolerance, from lowest to highest, of a window that sees no outage."""
+ALIGNED: Final = 0.01
+"""Seconds; Prometheus moves a sample's time by up to 2 ms, so that they are evenly spaced."""
+AT_ONCE: Final = 0.5
+"""Seconds; a window in which every answer came sooner sees no outage."""
 DEADLINE: Final = 90.0
 STOP_DEADLINE: Final = 30.0
 CALLS: Final = "traces_spanmetrics_calls_total"
@@ -237,26 +237,47 @@ def test_no_sample_is_below_the_one_before(observed: Observed, form: str) -> Non
 def test_rate_has_neither_a_dip_nor_a_spike_that_the_outage_does_not_explain(
     observed: Observed, form: str
 ) -> None:
-    times = sorted({at for values in samples(observed, form) for at, _ in values})
+    scrapes = scrape_times(observed, form)
     spans = {"STATUS_CODE_ERROR": ERROR_SPANS, "STATUS_CODE_UNSET": OTHER_SPANS}
     last_due = observed.client.answered[-1].due
     at = observed.begin + STARTING + WINDOW
     steady = disturbed = 0
     while at <= last_due:
-        limits = bounds(observed.client.answered, times, at)
-        if limits is not None:
-            lowest, highest = limits
+        inside = [scrape for scrape in scrapes if at - WINDOW < scrape.begin <= at]
+        if len(inside) >= 2:
+            waited = longest_wait(observed.client.answered, inside)
+            lowest, highest = bounds(observed.client.answered, inside, waited)
             rates = observed.prometheus.query(f"rate({selector(form)}[{WINDOW}s])", at)
             assert len(rates) == 2 * len(NAMES)
             found = [rate / spans[dict(labels)["status_code"]] for labels, rate in rates.items()]
             second = f"{at - observed.begin:.1f} s after the first request"
-            print(f"{second}: {min(found):.2f}, and may be {lowest:.2f} to {highest:.2f}")
+            limits = f"{lowest:.2f} to {highest:.2f}"
+            print(f"{second}: {min(found):.2f} of {limits}; answers took {waited:.2f} s at most")
             assert lowest <= min(found) <= max(found) <= highest, second
-            is_steady = highest - lowest < STEADY_SHARE * REQUESTS_PER_SECOND
-            steady, disturbed = steady + is_steady, disturbed + (not is_steady)
+            steady, disturbed = steady + (waited < AT_ONCE), disturbed + (waited >= AT_ONCE)
         at += 1.0
     assert steady, "some windows see no outage"
     assert disturbed, "some windows see one"
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeTime:
+    """When a scrape began, which is its samples' time, and ended: values are of in between."""
+
+    begin: float
+    end: float
+
+
+def scrape_times(observed: Observed, form: str) -> list[ScrapeTime]:
+    """The scrapes that succeeded, in the order of time."""
+    taken = {at for values in samples(observed, form) for at, _ in values}
+    duration = f'scrape_duration_seconds{{job="spanmill-{form}"}}{observed.range}'
+    (matrix,) = observed.prometheus.series(duration, observed.end)
+    return [
+        ScrapeTime(float(at), float(at) + float(seconds))
+        for at, seconds in matrix["values"]
+        if float(at) in taken
+    ]
 
 
 def samples(observed: Observed, form: str) -> list[list[tuple[float, float]]]:
@@ -265,23 +286,36 @@ def samples(observed: Observed, form: str) -> list[list[tuple[float, float]]]:
     return [[(float(at), float(value)) for at, value in each["values"]] for each in matrix]
 
 
-def bounds(
-    answered: Sequence[Request], times: Sequence[float], at: float
-) -> tuple[float, float] | None:
-    """What rate() may be, in requests a second, over the window that ends `at`.
+def longest_wait(answered: Sequence[Request], inside: Sequence[ScrapeTime]) -> float:
+    """The most seconds from when a request was due to its answer, of those near the window."""
+    begin, end = inside[0].begin, inside[-1].end
+    return max(
+        (r.answered - r.due for r in answered if r.due <= end and r.answered >= begin), default=0.0
+    )
 
-    None where there are not two samples in it. The counter at a sample is all that had come due,
-    less at most what was due in the last `lag` seconds: the longest that a request near the window
-    waited for its answer. So from the first to the last sample of the window, `seen` seconds
-    apart, it grows by rate·seen ± rate·lag, and by a request at either end. rate() extrapolates
-    that to between `seen` and WINDOW seconds, and divides by WINDOW.
+
+def bounds(
+    answered: Sequence[Request], inside: Sequence[ScrapeTime], waited: float
+) -> tuple[float, float]:
+    """What rate() may be, in requests a second, over a window with these scrapes.
+
+    By the rate that is sent: at a sample the counter is all that has come due, less at most what
+    was due in the last `waited` seconds. From the first to the last sample, `seen` seconds apart,
+    it grows by rate · seen ± rate · waited, a scrape's duration and a request at either end.
+    By the answers: at a sample it is what was answered by then, and at most the one request more
+    that is under way. The closer bound of both holds. rate() extrapolates what it saw to between
+    `seen` and WINDOW seconds, and divides by WINDOW.
     """
-    inside = [each for each in times if at - WINDOW < each <= at]
-    if len(inside) < 2:
-        return None
-    begin, end = inside[0], inside[-1]
-    waited = [r.answered - r.due for r in answered if r.due <= end and r.answered >= begin]
-    seen = end - begin
-    apart = REQUESTS_PER_SECOND * (max(waited, default=0.0) + SCRAPE) + 2
-    grown = REQUESTS_PER_SECOND * seen
-    return (grown - apart) / WINDOW, (grown + apart) / seen
+    first, last = inside[0], inside[-1]
+    seen = last.begin - first.begin
+    slowest = max(first.end - first.begin, last.end - last.begin)
+    apart = REQUESTS_PER_SECOND * (waited + slowest) + 2
+
+    def by(second: float) -> int:
+        return sum(each.answered <= second for each in answered)
+
+    least = by(last.begin - ALIGNED) - by(first.end + ALIGNED) - 1
+    most = by(last.end + ALIGNED) + 1 - by(first.begin - ALIGNED)
+    lowest = max(REQUESTS_PER_SECOND * seen - apart, least)
+    highest = min(REQUESTS_PER_SECOND * seen + apart, most)
+    return lowest / WINDOW, highest / seen
