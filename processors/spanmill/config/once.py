@@ -21,6 +21,6 @@ class OnceConfig(Section):
     )
     max_requests: Annotated[Count, Field(le=_MOST_REQUESTS)] = Field(
         default=1 << 16,
-        description="How many requests are known, up to 254 bytes each, or 574 where a part was rejected; the oldest are forgotten "
-        "first. At most 1048576.",
+        description="How many requests are known, up to 254 bytes each, or 574 where a part was "
+        "rejected; the oldest are forgotten first. At most 1048576.",
     )
