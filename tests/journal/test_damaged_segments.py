@@ -200,6 +200,11 @@ def test_a_journal_that_is_gone_is_told_and_no_position_is_used_again(
     (told,) = errors(caplog)
     assert (told.__dict__["from"], told.__dict__["to"]) == (9, 11)
     assert journal.stored.end == 12
+    end(journal)
+    caplog.clear()
+    journal = disk.opened()
+    assert replayed(journal, 8) == []
+    assert not errors(caplog), "it is told once"
     write(journal, [b"more"])
     assert [record.position for record in replayed(journal, 11)] == [12]
 

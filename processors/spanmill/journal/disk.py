@@ -189,7 +189,10 @@ class DiskJournal(Generic[Decoded]):
 
         Those that should be and aren't are told.
         """
+        assert self._writer is not None, "it was opened"
         self.damaged_records += tell_missing(self._segments.all(), after, self._known)
+        if not self._segments.all() and self._segments.end:
+            self._writer.begin()  # it is told once
         for record in self._segments.read(after + 1):
             apply(record)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -105,6 +106,11 @@ class SegmentWriter:
             self._abandon()
             self.next_position = self.durable = position
             self._segments.committed(position)
+
+    def begin(self) -> None:
+        """Begin a segment before there is a record, where that works: it says what comes next."""
+        with contextlib.suppress(OSError, UnavailableError):
+            self._begin(0)
 
     def prepare_ahead(self) -> None:
         """Have room for the next segment; raises OSError, and UnavailableError for no room."""
