@@ -9,7 +9,7 @@ from typing import Final
 from spanmill.checkpoints import Checkpoints
 from spanmill.clock import Clock
 from spanmill.derivation import Derivation
-from spanmill.errors import UnavailableError
+from spanmill.errors import StartError, UnavailableError
 from spanmill.journal.disk import DiskJournal
 from spanmill.journal.log import Entry, Record, Signal
 from spanmill.journal.stored import StoredRecord
@@ -112,8 +112,14 @@ class Recovery:
 
     def save(self) -> None:
         """Write a checkpoint, and let go of the records that no start will need."""
-        if self._checkpoints.save():
-            self._journal.checkpointed(self._checkpoints.needed_after)
+        if not self._checkpoints.save():
+            return
+        try:
+            needed_after = self._checkpoints.needed_after
+        except StartError as error:
+            _log.warning("the records before a checkpoint stay", extra={"reason": str(error)})
+            return
+        self._journal.checkpointed(needed_after)
 
     def _run(self) -> None:
         saved_at, bytes_then = self._clock.monotonic(), self._journal.bytes_to_replay
