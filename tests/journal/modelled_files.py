@@ -94,7 +94,17 @@ class ModelledFiles:
         self._changes: list[_NameChange] = []
         self._open: dict[int, _Inode] = {}
         self._next_file = 3
-        self.locked = False
+        self._locks: list[_Inode] = []
+
+    @property
+    def locked(self) -> bool:
+        """Whether a process has locked something; `False` is set when that one is gone."""
+        return bool(self._locks)
+
+    @locked.setter
+    def locked(self, now: bool) -> None:
+        assert not now, "`lock` does that"
+        self._locks = []
 
     # What the test does to it.
 
@@ -145,6 +155,15 @@ class ModelledFiles:
         self._operation("open_to_read")
         self._must_be_there(path)
         return self._opened(path)
+
+    def open_folder(self, path: Path) -> int:
+        self._operation("open_folder")
+        self._must_be_there(path)
+        return self._opened(path)
+
+    def is_at(self, file: int, path: Path) -> bool:
+        self._operation("is_at")
+        return self._names.get(path) is self._open[file]
 
     def close(self, file: int) -> None:
         if not self._dead:
@@ -219,9 +238,10 @@ class ModelledFiles:
 
     def lock(self, file: int) -> None:
         self._operation("lock")
-        if self.locked:
+        inode = self._open[file]
+        if any(inode is locked for locked in self._locks):
             raise BlockingIOError(errno.EWOULDBLOCK, "locked")
-        self.locked = True
+        self._locks.append(inode)
 
     def _operation(self, name: str) -> None:
         if self._dead:

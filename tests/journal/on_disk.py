@@ -99,8 +99,7 @@ def step(journal: DiskJournal[None]) -> None:
 
 def leave(journal: DiskJournal[None]) -> None:
     """What is left when the process is killed: nothing is sealed or closed as it should."""
-    if journal._lock is not None:
-        journal._files.close(journal._lock)
+    journal._unlock()
 
 
 def end(journal: DiskJournal[None]) -> None:

@@ -69,8 +69,7 @@ class Site:
         """End the process as SIGKILL does: nothing is flushed, closed or synced."""
         journal = self.journal
         journal._commits.close()
-        assert journal._lock is not None
-        journal._files.close(journal._lock)
+        journal._unlock()
         for cursor in self.cursors.values():
             cursor._log.close()
 

@@ -24,8 +24,8 @@ from spanmill.journal.segment_format import (
     encode_head,
     encode_seal,
 )
-from spanmill.journal.segment_writer import SPARE
 from spanmill.journal.segments import Segments
+from spanmill.journal.spares import SPARE
 
 _log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ import errno
 import json
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from spanmill.errors import StartError
 from spanmill.journal.files import FileSystem, make_folders
+from spanmill.journal.held_directory import HeldDirectory
 from spanmill.journal.segment import first_of
 from spanmill.journal.segment_format import BLOCK, FORMAT, decode_head
 
@@ -20,35 +20,33 @@ _log = logging.getLogger(__name__)
 
 JOURNAL_ID_BYTES: Final = 16
 _LONGEST: Final = 4096
+_NO_FOLDER_LOCKS: Final = (errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOTSUP, errno.ENOSYS)
+"""Where a file system locks files alone: NFS, which needs a file that is open for writing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A directory that this process has; `lock` is to be closed at the end."""
-
-    journal_id: bytes
-    lock: int
-
-
-def open_directory(files: FileSystem, directory: Path, fresh_id: bytes, version: str) -> Opened:
+def open_directory(
+    files: FileSystem, directory: Path, fresh_id: bytes, version: str
+) -> HeldDirectory:
     """Take hold of a directory, and make it where there is none.
 
     Raises StartError, one sentence that says how to go on.
     """
+    opened: list[int] = []
     try:
         _make_folders(files, directory)
-        lock = files.open(directory / "lock", create=True)
-    except OSError as error:
-        raise unusable(directory, error) from error
-    try:
-        _lock(files, directory, lock)
-        return Opened(_read_or_write_format(files, directory, fresh_id, version), lock)
-    except OSError as error:
-        files.close(lock)
-        raise unusable(directory, error) from error
-    except StartError:
-        files.close(lock)
+        opened.append(files.open_folder(directory))
+        opened.append(files.open(directory / "lock", create=True))
+        _lock(files, directory, *opened)
+        journal_id = _read_or_write_format(files, directory, fresh_id, version)
+        held = HeldDirectory(files, directory, journal_id, opened)
+        held.know()
+    except (OSError, StartError) as error:
+        for file in opened:
+            files.close(file)
+        if isinstance(error, OSError):
+            raise unusable(directory, error) from error
         raise
+    return held
 
 
 def unusable(directory: Path, error: OSError) -> StartError:
@@ -80,8 +78,10 @@ def _make_folders(files: FileSystem, directory: Path) -> None:
             files.sync_folder(directory.parent)
 
 
-def _lock(files: FileSystem, directory: Path, lock: int) -> None:
+def _lock(files: FileSystem, directory: Path, folder: int, lock: int) -> None:
+    """Lock the folder, and the file for those that know only that; it names the holder."""
     try:
+        _lock_folder(files, folder)
         files.lock(lock)
     except BlockingIOError:
         holder = files.read(lock, _LONGEST, 0).decode("ascii", "replace").strip()
@@ -92,6 +92,16 @@ def _lock(files: FileSystem, directory: Path, lock: int) -> None:
         ) from None
     files.truncate(lock, 0)
     files.write(lock, [f"{os.getpid()}\n".encode()], 0)
+
+
+def _lock_folder(files: FileSystem, folder: int) -> None:
+    try:
+        files.lock(folder)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_LOCKS:
+            raise
 
 
 def _read_or_write_format(

@@ -19,6 +19,7 @@ from spanmill.journal.directory import JOURNAL_ID_BYTES, open_directory, unusabl
 from spanmill.journal.files import FileSystem, RealFiles
 from spanmill.journal.follower import Follower, FollowerPlace, MakeFollower, sync_or_warn
 from spanmill.journal.group_commit import GroupCommit
+from spanmill.journal.held_directory import HeldDirectory
 from spanmill.journal.log import (
     RETRY_AFTER_SECONDS,
     Cursor,
@@ -104,7 +105,7 @@ class DiskJournal(Generic[Decoded]):
         )
         self._writer: SegmentWriter | None = None
         self._commits: GroupCommit[Decoded, Prepared] = GroupCommit(self, books, group_bytes)
-        self._lock: int | None = None
+        self._held: HeldDirectory | None = None
         self.upkeep: Upkeep | None = None
         self.compression: Final = Compression(self._files, self._segments, self._followers, clock)
         self.journal_id = b""
@@ -134,7 +135,7 @@ class DiskJournal(Generic[Decoded]):
         settings = self._settings
         fresh_id = self._random(JOURNAL_ID_BYTES)
         opened = open_directory(self._files, settings.directory, fresh_id, self._version)
-        self._lock, self.journal_id = opened.lock, opened.journal_id
+        self._held, self.journal_id = opened, opened.journal_id
         try:
             self._recover(settings.directory / "journal")
             self._known = known_to_cursors(self._files, settings.directory / "cursors")
@@ -171,8 +172,10 @@ class DiskJournal(Generic[Decoded]):
         )
         writer.next_position = writer.written_to = writer.durable = recovered.next_position
         self._writer = writer
-        self._retention.spare_bytes = lambda: writer.spare_bytes
-        self._retention.drop_spares = writer.drop_spares
+        self._retention.spare_bytes = lambda: writer.spares.bytes
+        self._retention.drop_spares = writer.spares.drop
+        self._retention.discard = writer.spares.discard
+        writer.lost = self._why_lost
         self.upkeep = Upkeep(writer, self._retention, self._followers)
         writer.left = self.upkeep.wake
 
@@ -260,12 +263,15 @@ class DiskJournal(Generic[Decoded]):
         return self._retention.refusal() or (self._writer.refusal if self._writer else None)
 
     def _unlock(self) -> None:
-        if self._lock is not None:
-            self._files.close(self._lock)
-            self._lock = None
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
+    def _why_lost(self) -> str | None:
+        return self._held.lost() if self._held is not None else None
 
     def _use_again(self, segment: Segment) -> bool:
-        return self._writer is not None and self._writer.use_again(segment.path)
+        return self._writer is not None and self._writer.spares.use_again(segment.path)
 
     def _tell_damage(self, segment: Segment, damage: Damage) -> None:
         self.damaged_records += 1

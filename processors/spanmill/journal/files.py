@@ -28,6 +28,14 @@ class FileSystem(Protocol):
         """Open for reading alone."""
         ...
 
+    def open_folder(self, path: Path) -> int:
+        """Open a folder, to lock it and to know it again."""
+        ...
+
+    def is_at(self, file: int, path: Path) -> bool:
+        """Whether a path still is the name of this open file or folder."""
+        ...
+
     def close(self, file: int) -> None:
         """Close; nothing is synced by it."""
         ...
@@ -83,7 +91,7 @@ class FileSystem(Protocol):
         ...
 
     def lock(self, file: int) -> None:
-        """Take a file for this process until it ends; BlockingIOError where another has it."""
+        """Take a file or folder until it is closed; BlockingIOError where another has it."""
         ...
 
 
@@ -97,6 +105,18 @@ class RealFiles:
     def open_to_read(self, path: Path) -> int:
         """Open for reading alone."""
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def open_folder(self, path: Path) -> int:
+        """Open a folder, to lock it and to know it again."""
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def is_at(self, file: int, path: Path) -> bool:
+        """Whether a path still is the name of this open file or folder."""
+        try:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return os.path.samestat(found, os.fstat(file))
 
     def close(self, file: int) -> None:
         """Close; nothing is synced by it."""
@@ -169,7 +189,7 @@ class RealFiles:
         return os.listdir(path)
 
     def lock(self, file: int) -> None:
-        """Take a file for this process until it ends; BlockingIOError where another has it."""
+        """Take a file or folder until it is closed; BlockingIOError where another has it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spanmill.clock import Clock
+from spanmill.errors import JournalError
 from spanmill.journal.files import FileSystem
 from spanmill.journal.log import Cursor, CursorSettings, Record, Signal
 from spanmill.journal.stored import StoredRecords
@@ -111,8 +112,8 @@ def sync_or_warn(follower: Follower) -> None:
     """Make durable where a destination stands; where that fails it stays where it was."""
     try:
         follower.sync()
-    except OSError as error:
+    except (OSError, JournalError) as error:
         _log.warning(
             "a destination's position can't be synced",
-            extra={"destination": follower.name, "error": error.strerror},
+            extra={"destination": follower.name, "error": str(error)},
         )

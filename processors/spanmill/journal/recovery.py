@@ -32,7 +32,8 @@ from spanmill.journal.segment_format import (
     decode_seal,
     encode_head,
 )
-from spanmill.journal.segment_writer import SPARE, seal
+from spanmill.journal.segment_writer import seal
+from spanmill.journal.spares import SPARE
 
 _log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from spanmill.clock import Clock
@@ -56,6 +57,7 @@ class Retention:
         self.checkpointed_to = 0
         self.spare_bytes: Callable[[], int] = lambda: 0
         self.drop_spares: Callable[[], None] = lambda: None
+        self.discard: Callable[[Path, int], None] = lambda path, _: files.remove(path)
 
     def refusal(self) -> str | None:
         """Why nothing more may be taken now: a required destination is too far behind."""
@@ -83,9 +85,11 @@ class Retention:
         while self._taken() + size > self._settings.max_bytes:
             if self._remove_unneeded():
                 continue
-            if self.spare_bytes():
+            spare = self.spare_bytes()
+            if spare:
                 self.drop_spares()
-                continue
+                if self.spare_bytes() < spare:  # or they can't be removed now
+                    continue
             oldest = next(iter(self._segments.all()), None)
             if oldest is None:
                 return
@@ -145,6 +149,6 @@ class Retention:
             if self._segments.remove(segment) and not segment.cold and self._use_again(segment):
                 removed += 1
                 continue
-            self._files.remove(segment.path)
+            self.discard(segment.path, segment.size)
             removed += 1
         return removed

@@ -28,13 +28,11 @@ from spanmill.journal.segment_format import (
     encode_seal,
 )
 from spanmill.journal.segments import Segments
+from spanmill.journal.spares import Spare, Spares
 
 _log = logging.getLogger(__name__)
 
 _FOOTER_ROOM: Final = 32 * 1024
-_SPARES: Final = 8
-SPARE: Final = "spare-"
-"""What the names of files begin with that are no segments yet."""
 
 
 @dataclass(slots=True)
@@ -75,11 +73,13 @@ class SegmentWriter:
         self._settings = settings
         self._clock = clock
         self._arrival = arrival
+        self.spares: Final = Spares(files, settings.folder, settings.segment_bytes)
         self._segment: Segment | None = None
         self._file = -1
-        self._lock = threading.Lock()
-        self._spares: deque[tuple[Path, int, int]] = deque()
-        self._spare_number = 0
+        self._lock = threading.RLock()  # guards which segment and file are the newest
+        self._lost: str | None = None
+        self._gone: Segment | None = None
+        self.lost: Callable[[], str | None] = lambda: None  # why the directory isn't ours now
         self._unsealed: deque[tuple[Segment, int]] = deque()
         self._retry_at = float("-inf")
         self.refusal: str | None = None
@@ -93,11 +93,12 @@ class SegmentWriter:
             assert self.refusal is not None, "that is why it waits"
             raise UnavailableError(self.refusal, RETRY_AFTER_SECONDS)
         try:
+            self._check_place()
             return self._append(group)
         except (OSError, JournalError) as error:
             self._abandon()
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            self._refuse(f"the journal can't be written: {reason}")
+            self._refuse(self._lost or f"the journal can't be written: {reason}")
             raise UnavailableError(str(self.refusal), RETRY_AFTER_SECONDS) from error
 
     def begin_at(self, position: int) -> None:
@@ -109,56 +110,39 @@ class SegmentWriter:
 
     def begin(self) -> None:
         """Begin a segment before there is a record, where that works: it says what comes next."""
-        with contextlib.suppress(OSError, UnavailableError):
+        with contextlib.suppress(OSError, JournalError, UnavailableError):
             self._begin(0)
 
     def prepare_ahead(self) -> None:
         """Have room for the next segment; raises OSError, and UnavailableError for no room."""
-        with self._lock:
-            if self._spares:
-                return
-        self._settings.room(self._settings.segment_bytes)
-        spare = self._make_spare(self._settings.segment_bytes)
-        with self._lock:
-            self._spares.append(spare)
+        self.spares.tidy()
+        if self._lost is None and not self.spares.is_ready:
+            self._settings.room(self._settings.segment_bytes)
+            self.spares.add(self.spares.make(self._settings.segment_bytes))
 
-    def use_again(self, path: Path) -> bool:
-        """Take a segment's file that nobody needs for a next one; False where there are enough.
+    def watch(self) -> None:
+        """Look whether what is written to still has its name; about once a second.
 
-        Writing over a file costs half of what writing into a fresh one does (docs/durability.md).
+        Where the directory isn't ours any more nothing is taken; where the newest segment alone
+        is gone, another one is begun. Raises OSError where that can't be known.
         """
+        lost = self.lost()
+        if lost is not None and lost != self._lost:
+            _log.error("nothing is taken for now", extra={"reason": lost})
+            self.refusal = lost
+        self._lost = lost
         with self._lock:
-            if len(self._spares) >= _SPARES:
-                return False
-        target = self._spare_path()
-        self._files.rename(path, target)
-        # Nothing is written over what may still have its old name after a power cut.
-        self._files.sync_folder(target.parent)
-        file = self._files.open(target)
-        size = self._files.size(file)
-        if size < self._settings.segment_bytes:
-            self._files.close(file)
-            self._files.remove(target)
-            return True
-        with self._lock:
-            self._spares.append((target, file, size))
-        return True
-
-    @property
-    def spare_bytes(self) -> int:
-        """What files take that are no segments yet."""
-        with self._lock:
-            return sum(size for _, _, size in self._spares)
-
-    def drop_spares(self) -> None:
-        """Give the room of files back that are no segments yet."""
-        while True:
-            with self._lock:
-                if not self._spares:
-                    return
-                path, file, _ = self._spares.popleft()
-            self._files.close(file)
-            self._files.remove(path)
+            segment = self._segment
+            if lost is not None or segment is None or segment is self._gone:
+                return
+            if self._files.is_at(self._file, segment.path):
+                return
+            self._gone = segment
+        _log.error(
+            "the journal's newest segment was removed or replaced under this process: its records "
+            "are lost to a restart and to destinations; another one is begun",
+            extra={"segment": str(segment.path), "from": segment.first, "to": segment.end - 1},
+        )
 
     def seal_one(self) -> bool:
         """Seal the oldest segment that is full or was left; whether there was one."""
@@ -195,10 +179,22 @@ class SegmentWriter:
                 )
             finally:
                 self._files.close(file)
-        try:
-            self.drop_spares()
-        except OSError as error:
-            _log.warning("a spare file is left", extra={"error": error.strerror})
+        if self.lost() is None:  # or the names are another one's
+            self.spares.drop()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the directory isn't ours any more."""
+        return self._lost is not None
+
+    def _check_place(self) -> None:
+        """Write nothing more into what was removed under us."""
+        if self._lost is not None:
+            raise JournalError(self._lost)
+        if self._gone is not None and self._gone is self._segment:
+            self._segments.remove(self._gone)
+            self._abandon()
+            self._gone = None
 
     def _append(self, group: Sequence[Prepared]) -> list[Record[Any]]:
         length = sum(prepared.length for prepared in group)
@@ -255,12 +251,12 @@ class SegmentWriter:
             self._files.sync(self._file)
             self.durable = self.next_position
         size = max(settings.segment_bytes, BLOCK + length + _FOOTER_ROOM)
-        with self._lock:
-            fits = bool(self._spares) and self._spares[0][2] >= size
-            spare = self._spares.popleft() if fits else None
+        self._lost = self.lost()
+        self._check_place()
+        spare = self.spares.take(size)
         if spare is None:
             settings.room(size)
-            spare = self._make_spare(size)
+            spare = self.spares.make(size)
         path, file, size = spare
         salt = int.from_bytes(settings.random(4), "little")
         head = Head(self.next_position, self.written_to, salt, settings.journal_id, settings.synced)
@@ -268,17 +264,33 @@ class SegmentWriter:
         try:
             self._files.write(file, [encode_head(head)], 0)
             self._files.sync(file)  # a file with a segment's name has the head of that one
-            self._files.rename(path, target)
-            self._files.sync_folder(settings.folder)
         except OSError:
-            self._files.close(file)
+            self.spares.discard(path, size, file)
             raise
         segment = Segment(target, head, Footer(head.first), BLOCK, size)
-        if self._segment is not None:
-            self._leave()
-        self._segment, self._file = segment, file
+        with self._lock:
+            self._name(spare, target)
+            if self._segment is not None:
+                self._leave()
+            self._segment, self._file = segment, file
         self._segments.add(segment)
         return segment
+
+    def _name(self, spare: Spare, target: Path) -> None:
+        """Make a file a segment."""
+        path, file, size = spare
+        try:
+            self._files.rename(path, target)
+        except OSError:
+            self.spares.discard(path, size, file)
+            raise
+        try:
+            self._files.sync_folder(target.parent)
+        except OSError:
+            self._files.close(file)
+            with contextlib.suppress(OSError):  # then the next attempt takes its place
+                self._files.remove(target)
+            raise
 
     def _leave(self) -> None:
         """Write no more into the newest segment."""
@@ -297,22 +309,6 @@ class SegmentWriter:
             _log.error("nothing is taken for now", extra={"reason": why})
         self.refusal = why
         self._retry_at = self._clock.monotonic() + RETRY_AFTER_SECONDS
-
-    def _make_spare(self, size: int) -> tuple[Path, int, int]:
-        path = self._spare_path()
-        file = self._files.open(path, create=True)
-        try:
-            self._files.allocate(file, size)
-            self._files.sync(file)
-        except OSError:
-            self._files.close(file)
-            self._files.remove(path)
-            raise
-        return path, file, size
-
-    def _spare_path(self) -> Path:
-        self._spare_number += 1
-        return self._settings.folder / f"{SPARE}{self._spare_number}"
 
 
 def seal(

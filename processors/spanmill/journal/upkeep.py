@@ -57,9 +57,9 @@ class Upkeep:
 
     def _step(self) -> list[Exception]:
         failures: list[Exception] = []
-        parts: list[Callable[[], object]] = [self._seal]
+        parts: list[Callable[[], object]] = [self._writer.watch, self._seal]
         parts += [follower.sync for follower in self._followers]
-        parts += [self._retention.release, self._prepare]
+        parts += [self._release, self._prepare]
         for part in parts:
             try:
                 part()
@@ -70,6 +70,10 @@ class Upkeep:
     def _seal(self) -> None:
         while self._writer.seal_one():
             pass
+
+    def _release(self) -> None:
+        if not self._writer.is_lost:  # or what has the segments' names is another one's
+            self._retention.release()
 
     def _prepare(self) -> None:
         try:
