@@ -8,7 +8,7 @@ from typing import Final
 
 from spanmill.journal.log import ReadRecord
 
-TAIL_BYTES: Final = 16 << 20
+TAIL_BYTES: Final = 64 << 20
 """What one signal's tail may hold, in bytes."""
 
 RECORD_OVERHEAD: Final = 200
