@@ -21,7 +21,13 @@ from components.prometheus import Prometheus, feature_flags
 INSTANCE = "the-stable-one"
 
 # Of another moment in each backend: they change with the time, or with each push.
-MOVING = ("process_", "spanmill_push_", "spanmill_export_")
+MOVING = (
+    "process_",
+    "spanmill_push_",
+    "spanmill_export_",
+    "spanmill_checkpoint_",
+    "spanmill_journal_",
+)
 NOT_OURS = ("scrape_", "up", "target_info")  # the last is the Collector's, about every resource
 
 Labels = tuple[tuple[str, str], ...]

@@ -168,6 +168,8 @@ def test_the_moving_metrics_are_pushed_too(backends: Backends) -> None:
         "process_cpu_seconds_total",
         "spanmill_push_total",
         "spanmill_export_duration_seconds_bucket",
+        "spanmill_journal_bytes",
+        "spanmill_checkpoint_age_seconds",
     } <= names
     pushes = native.by("exporter", 'spanmill_push_total{outcome="delivered"}')
     assert pushes.keys() == {"native", "classic", "collector"}
