@@ -52,7 +52,6 @@ class Checkpoints:
         self._clock = clock
         self._position = BEFORE_ALL
         self._arrival_ns = 0
-        self._saved_position = BEFORE_ALL
         self.saved: Saved | None = None
         """The newest one, whether this process wrote or restored it."""
         self._failing = False
@@ -79,7 +78,6 @@ class Checkpoints:
                 continue
             self._restore_parts(checkpoint)
             self._position, self._arrival_ns = checkpoint.position, checkpoint.arrival_ns
-            self._saved_position = checkpoint.position
             self.saved = Saved(
                 position=checkpoint.position,
                 time_ns=checkpoint.time_ns,
@@ -104,7 +102,7 @@ class Checkpoints:
         try:
             with self._registry.lock:
                 position, arrival_ns = self._position, self._arrival_ns
-                if position == self._saved_position:
+                if position == (BEFORE_ALL if self.saved is None else self.saved.position):
                     return True
                 states = deque((name, part.state()) for name, part in self._registry.kept().items())
                 held = self._clock.monotonic() - begun
@@ -117,7 +115,6 @@ class Checkpoints:
             self._failed(error)
             return False
         self._failing = False
-        self._saved_position = position
         self.saved = Saved(
             position=position,
             time_ns=time_ns,

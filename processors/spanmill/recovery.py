@@ -41,7 +41,6 @@ class Recovery:
         self._clock = clock
         self._interval = interval
         self._most_bytes = most_bytes
-        self._has_begun = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
@@ -52,7 +51,6 @@ class Recovery:
         """
         begun = told = self._clock.monotonic()
         position = self._checkpoints.restore()
-        self._has_begun = position >= 0
         self._journal.begin_at(position + 1)
         records = 0
         last = self._journal.stored.end - 1
@@ -94,7 +92,7 @@ class Recovery:
 
         Before anybody can see a counter its created stamp is on disk: no record carries it.
         """
-        if not self._has_begun:
+        if self._checkpoints.saved is None:
             try:
                 self._journal.submit(Entry(b"", Signal.TICK, "", 0, None)).result()
             except UnavailableError as error:

@@ -10,10 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from spanmill.journal.stored import StoredRecord
+from typing import Final, Generic, Protocol, TypeVar
 
 
 class Signal(Enum):
@@ -102,21 +99,10 @@ class Journal(Protocol[Decoded]):
         ...
 
     def open(self) -> None:
-        """Take hold of what is there, before `replay` and `start`.
+        """Take hold of what is there, before `start`.
 
         Raises StartError, one sentence that says how to go on.
         """
-        ...
-
-    def replay(self, after: int, apply: Callable[[StoredRecord], None]) -> None:
-        """Let `apply` see the records after this position (-1: all) that are still there.
-
-        In order, each once, as they were committed; between `open` and `start`.
-        """
-        ...
-
-    def checkpointed(self, position: int) -> None:
-        """Records up to this position, included, will not be replayed any more."""
         ...
 
     def start(self, apply: Callable[[Record[Decoded]], None]) -> None:

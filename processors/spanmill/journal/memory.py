@@ -22,9 +22,7 @@ from spanmill.journal.log import (
     ReadRecord,
     Record,
 )
-from spanmill.journal.stored import StoredRecord
-
-_RECORD_OVERHEAD = 200  # bytes that a queued record takes beside its payload; measured: 175
+from spanmill.journal.tail import RECORD_OVERHEAD
 
 
 class MemoryJournal(Generic[Decoded]):
@@ -48,12 +46,6 @@ class MemoryJournal(Generic[Decoded]):
 
     def open(self) -> None:
         """Nothing is there to be opened."""
-
-    def replay(self, after: int, apply: Callable[[StoredRecord], None]) -> None:
-        """Nothing is there to be replayed."""
-
-    def checkpointed(self, position: int) -> None:
-        """No record is kept for a restart."""
 
     def start(self, apply: Callable[[Record[Decoded]], None]) -> None:
         """Begin to commit. `apply` sees every record once, in order, one at a time."""
@@ -84,7 +76,7 @@ class MemoryJournal(Generic[Decoded]):
 class _MemoryCursor:
     """A bounded queue of records that one destination reads.
 
-    The bound counts `_RECORD_OVERHEAD` for each record but one on top of its payload: a flood
+    The bound counts `RECORD_OVERHEAD` for each record but one on top of its payload: a flood
     of tiny requests must not take many times the memory that was allowed.
     """
 
@@ -185,8 +177,8 @@ class _MemoryCursor:
         return self._unread_bytes >= wanted and not self._closed
 
     def _overflows(self) -> bool:
-        held = self.queued_bytes + self._queued_records * _RECORD_OVERHEAD
-        return held > self._max_bytes + _RECORD_OVERHEAD
+        held = self.queued_bytes + self._queued_records * RECORD_OVERHEAD
+        return held > self._max_bytes + RECORD_OVERHEAD
 
     def _forget(self, record: ReadRecord) -> None:
         self._queued_records -= 1
